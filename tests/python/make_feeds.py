@@ -126,8 +126,12 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     settlement, disputes = payment_provider()
+    header, *rows = german_shop().splitlines(keepends=True)
     feeds = {
-        "bestellungen.csv": german_shop(),
+        "bestellungen.csv": header + b"".join(rows),
+        "bestellungen-alt.csv": header + b"".join(rows[:2700]),
+        "bestellungen-neu.csv": header + b"".join(rows[2700:]),
+        "rueckbuchungen.csv": b"EVENT_ID,EVENT_LABEL,LABEL_TIMESTAMP\nB-102750,fraud,2026-05-01T00:00:00Z\n",
         "webhooks.jsonl": webhook_shop(),
         "settlement.csv": settlement,
         "disputes.csv": disputes,

@@ -69,6 +69,17 @@ def test_a_draft_is_counted_against_what_was_decided(call, tmp_path):
     assert "-> block" in text
 
 
+def test_the_newest_revision_of_an_order_counts(call, tmp_path):
+    orders = json.loads(call("backtest", "--json").stdout)["orders"]
+    order = json.loads((ROOT / "events/orders.jsonl").read_text().splitlines()[0])
+    path = tmp_path / "edited.jsonl"
+    path.write_text("".join(json.dumps({**order, "revision": revision}) + "\n" for revision in (7, 8)))
+    summary = json.loads(call("run", "predict", path, "--json").stdout)
+    assert sum(summary["decided"].values()) == 2
+    again = json.loads(call("backtest", "--json").stdout)["orders"]
+    assert sum(kind["orders"] for kind in again.values()) == sum(kind["orders"] for kind in orders.values())
+
+
 def test_lists_have_what_was_added_since(call):
     """An entry that somebody added makes the rule match on orders of before, too."""
     assert json.loads(call("backtest", "--json").stdout)["changes"] == []

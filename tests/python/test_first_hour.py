@@ -108,6 +108,8 @@ def test_a_payment_providers_settlement_and_its_disputes(call, tmp_path):
     report, filled = checked(call, "settlement.csv")
     assert (report["orders"], report["rejected"]) == (400, [])
     assert (filled["order_price"], filled["card_bin"], filled["card_fingerprint"]) == (400, 400, 400)
+    # The country of a shopper is no account: one fraud would block all who live there.
+    assert "customer_id" not in filled
     call("apply")
     assert decide(call, "settlement.csv") == 400
     (tmp_path / "disputes.csv").write_bytes(disputes)
@@ -140,6 +142,16 @@ def test_bookings_of_a_travel_site(call, tmp_path):
     assert decide(call, "bookings.tsv") == 300
 
 
+def test_check_rejects_what_the_service_would_refuse(call, tmp_path):
+    draft(call, tmp_path, "bookings.tsv", make_feeds.travel_bookings(20))
+    mapping = tmp_path / "config" / "mapping.yaml"
+    mapping.write_text(mapping.read_text().replace("variables:\n", "variables:\n  extra: /route\n", 1))
+    done = call("check", "bookings.tsv", "--strict", check=False)
+    assert done.returncode == 1
+    assert "20 refused, first record 1: the event type of the detector lacks variable `extra`" in done.stdout
+    assert "there is no order to judge" in done.stdout
+
+
 def test_check_warns_before_three_thousand_orders_are_approved(call, tmp_path):
     """Orders of another shop than the sample's: not one of its rules can fire, and `check` says so."""
     (tmp_path / "orders.jsonl").write_text('{"order_id":"o-1","created_at":"2026-06-01T10:00:00Z"}\n' * 3)
@@ -155,7 +167,7 @@ def test_check_warns_before_three_thousand_orders_are_approved(call, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.csv", b"", "a.csv"),
+        ("a.csv", b"", "the file is empty"),
         ("a.csv", b"Nr;Datum\n", "a.csv has no records: only a header, or nothing at all"),
         ("a.csv", b"Nr;Nr\n1;2\n", "two columns have the name `Nr`; rename one of them"),
         ("a.jsonl", b"\x00\x01\x02\n", "none of the first 1 records could be read"),

@@ -7,10 +7,14 @@ use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 use shared::labels::LabelReceipt;
 
+use crate::printable::printable_value;
+
 /// Kinds that are counted by themselves; where messages name their labels themselves, a kind may be any text.
 const MOST_KINDS: usize = 30;
 /// The others.
 const OTHER_KINDS: &str = "other kinds";
+/// Currencies of one kind beyond the same number.
+const OTHER_CURRENCIES: &str = "in other currencies";
 
 /// Label messages by their kind, in lower case.
 #[derive(Debug, Default, Serialize)]
@@ -63,7 +67,15 @@ impl LabelKinds {
         let amount = receipt.amount.as_ref();
         let amount = amount.and_then(|(amount, currency)| Some((amount.parse().ok()?, currency)));
         if let Some((amount, currency)) = amount {
-            let sum: &mut Decimal = count.amounts.entry(currency.to_uppercase()).or_default();
+            let currency = currency.to_uppercase();
+            let is_counted =
+                count.amounts.contains_key(&currency) || count.amounts.len() < MOST_KINDS;
+            let currency = if is_counted {
+                currency
+            } else {
+                OTHER_CURRENCIES.to_owned()
+            };
+            let sum: &mut Decimal = count.amounts.entry(currency).or_default();
             *sum = sum.saturating_add(amount);
         }
     }
@@ -73,6 +85,7 @@ impl fmt::Display for LabelKinds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, count) in &self.0 {
             let messages = count.matched + count.unmatched;
+            let kind = printable_value(kind);
             write!(f, "  {messages:>8} {kind}: {} matched", count.matched)?;
             if count.unmatched > 0 {
                 write!(f, ", {} unmatched", count.unmatched)?;
@@ -81,7 +94,7 @@ impl fmt::Display for LabelKinds {
                 write!(f, ", {} known already", count.known_already)?;
             }
             for (currency, amount) in &count.amounts {
-                write!(f, ", {amount:.2} {currency}")?;
+                write!(f, ", {amount:.2} {}", printable_value(currency))?;
             }
             writeln!(f)?;
         }
@@ -119,10 +132,10 @@ mod tests {
         kinds.add(&receipt("chargeback", false, false, "7"));
         // What came last week counts once, and so does its money.
         kinds.add(&receipt("chargeback", true, true, "12.50"));
-        kinds.add(&receipt("reversal", true, false, "much"));
+        kinds.add(&receipt("rever\u{1b}sal", true, false, "much"));
         assert_eq!(
             kinds.to_string(),
-            "         3 chargeback: 2 matched, 1 unmatched, 1 known already, 19.50 EUR\n         1 reversal: 1 matched\n\
+            "         3 chargeback: 2 matched, 1 unmatched, 1 known already, 19.50 EUR\n         1 rever sal: 1 matched\n\
              unmatched messages are kept, and looked at when their orders come: fraudstream show --unmatched lists them\n"
         );
     }

@@ -21,6 +21,7 @@ pub mod hold;
 pub mod init;
 pub mod input;
 mod label_kinds;
+mod printable;
 pub mod probe;
 pub mod rebuild;
 mod rehearsal;

@@ -65,7 +65,7 @@ pub use aggregates::{
     AggregateKey, HashedKeys, KeyFacts, LinkedKeys, NeededFact, OrderFacts, OrderKey, SeenLinks,
 };
 pub use data_quality::DataQualityProblem;
-pub use formats::{number_forms, read_number_in, read_time_in};
+pub use formats::{TimeFormat, is_currency_code, number_forms, read_number_in};
 pub use mapping::{Mapping, MappingError};
 pub use missing_sources::{EVENT_ID_SOURCE, EVENT_TIMESTAMP_SOURCE, LABEL_EVENT_ID, MissingSource};
 pub use normal_form::NormalForm;

@@ -1,8 +1,8 @@
 //! The reason codes of chargebacks of four card schemes, in the groups that matter for labels.
 //!
 //! From the schemes' public guides for merchants: Visa's Dispute Management Guidelines (conditions 10 to 13), Mastercard's
-//! Chargeback Guide, American Express's chargeback codes and Discover's Dispute Rules. Codes that the schemes have retired are
-//! read as well, because old files have them.
+//! Chargeback Guide, American Express's chargeback codes and Discover's Dispute Rules. Of Mastercard's
+//! codes those that were retired in favour of 4834 and 4853 are read as well, because old files have them.
 
 use serde::Deserialize;
 

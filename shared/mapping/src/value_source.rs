@@ -189,7 +189,7 @@ fn trim_text(text: &str) -> Result<Option<&str>, String> {
     if text.contains(BROKEN) {
         return Err(HOLDS_BROKEN_TEXT.to_owned());
     }
-    if text == NOT_AS_WRITTEN {
+    if text.contains(NOT_AS_WRITTEN) {
         return Err(IS_NOT_AS_WRITTEN.to_owned());
     }
     let text = text.trim();

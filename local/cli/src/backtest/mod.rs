@@ -57,7 +57,7 @@ struct JudgedOrder {
     /// In hundredths.
     money: i64,
     truth: Truth,
-    /// The place of the effective outcome among those of the mapping; `None` if there is none.
+    /// The places of the effective outcomes among the names; `None` if there is none.
     before: Option<u16>,
     after: Option<u16>,
     /// The draft's rules that matched, a bit for each.
@@ -67,6 +67,8 @@ struct JudgedOrder {
 /// The orders of a backtest.
 pub struct JudgedOrders<'a> {
     backtest: &'a Backtest<'a>,
+    /// The names of outcomes: those of the mapping, then those that only decisions of before have.
+    outcomes: Vec<String>,
     orders: Vec<JudgedOrder>,
     /// For each rule of the draft, the orders for which it could not be evaluated.
     undetermined: Vec<u64>,
@@ -80,6 +82,12 @@ impl<'a> JudgedOrders<'a> {
     /// No orders yet.
     pub fn new(backtest: &'a Backtest<'a>) -> Self {
         Self {
+            outcomes: backtest
+                .mapping
+                .outcome_priority()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             backtest,
             orders: Vec::new(),
             undetermined: vec![0; backtest.draft.rules.len()],
@@ -111,8 +119,8 @@ impl<'a> JudgedOrders<'a> {
             None => Some(decision.effective_outcome.clone()),
             Some(against) => judge_decision(against, self.backtest.mapping, decision).outcome,
         };
-        let before = before.and_then(|name| self.find_outcome(&name));
-        let after = judged.outcome.and_then(|name| self.find_outcome(&name));
+        let before = before.and_then(|name| self.note_outcome(name));
+        let after = judged.outcome.and_then(|name| self.note_outcome(name));
         let mut matched = vec![0_u64; self.backtest.draft.rules.len().div_ceil(64)];
         for place in judged.matched {
             matched[place / 64] |= 1 << (place % 64);
@@ -128,9 +136,20 @@ impl<'a> JudgedOrders<'a> {
         });
     }
 
+    /// The place of an outcome; a new one is added.
+    fn note_outcome(&mut self, name: String) -> Option<u16> {
+        if name.is_empty() {
+            return None;
+        }
+        let place = self.find_outcome(&name);
+        place.or_else(|| {
+            self.outcomes.push(name);
+            u16::try_from(self.outcomes.len() - 1).ok()
+        })
+    }
+
     fn find_outcome(&self, name: &str) -> Option<u16> {
-        let mut known = self.backtest.mapping.outcome_priority().iter();
-        let place = known.position(|outcome| outcome.as_str() == name)?;
+        let place = self.outcomes.iter().position(|outcome| outcome == name)?;
         u16::try_from(place).ok()
     }
 

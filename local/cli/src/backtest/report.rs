@@ -22,7 +22,7 @@ pub struct BacktestReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<(String, String)>,
     /// From the first order to the last, at least one.
-    pub days: i64,
+    pub days: f64,
     /// The currency of all money, if the mapping has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
@@ -161,15 +161,15 @@ impl JudgedOrders<'_> {
         let maturity = self.backtest.maturity_seconds;
         let line = TruthLine {
             good_before: last.unwrap_or_default().saturating_sub(maturity),
-            passing: mapping
-                .on_no_match()
-                .iter()
-                .filter_map(|outcome| self.find_outcome(outcome.as_str()))
-                .collect(),
+            passing: self.list_passing(),
         };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds of some years are far below 2^52"
+        )]
         let days = match (first, last) {
-            (Some(first), Some(last)) => ((last - first) / SECONDS_PER_DAY).max(1),
-            _ => 1,
+            (Some(first), Some(last)) => ((last - first) as f64 / SECONDS_PER_DAY as f64).max(1.0),
+            _ => 1.0,
         };
         let mut orders = TruthSums::default();
         self.orders
@@ -203,15 +203,27 @@ impl JudgedOrders<'_> {
     }
 
     fn name_outcome(&self, outcome: Option<u16>) -> String {
-        let known = self.backtest.mapping.outcome_priority();
-        let name = outcome.and_then(|place| known.get(usize::from(place)));
-        name.map_or_else(|| "none".to_owned(), ToString::to_string)
+        let name = outcome.and_then(|place| self.outcomes.get(usize::from(place)));
+        name.cloned().unwrap_or_else(|| "none".to_owned())
+    }
+
+    /// The outcomes that let an order through: those that no match gives, and what is less important than these.
+    fn list_passing(&self) -> Vec<u16> {
+        let mapping = self.backtest.mapping;
+        let known = mapping.outcome_priority();
+        let first = known
+            .iter()
+            .position(|outcome| mapping.on_no_match().contains(outcome));
+        let places = first.map_or(0..0, |first| first..known.len());
+        places
+            .filter_map(|place| u16::try_from(place).ok())
+            .collect()
     }
 
     fn describe_side(
         &self,
         line: &TruthLine,
-        days: i64,
+        days: f64,
         outcome: impl Fn(&JudgedOrder) -> Option<u16>,
     ) -> SideReport {
         let mut by_place: BTreeMap<Option<u16>, TruthSums> = BTreeMap::new();
@@ -241,7 +253,7 @@ impl JudgedOrders<'_> {
         }
         let known = held_up.fraud.orders + held_up.good.orders;
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let reviews_a_day = reviews as f64 / days as f64;
+        let reviews_a_day = reviews as f64 / days;
         SideReport {
             outcomes,
             held_up,

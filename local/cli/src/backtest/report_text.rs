@@ -9,19 +9,17 @@ use evaluation::text_table::build_text_table;
 use super::intervals::ShareEstimate;
 use super::report::{BacktestReport, DraftRuleReport, ExampleList, SideReport};
 use super::sums::{OrderSum, TruthSums};
+use crate::printable::{group_thousands, printable_value};
 
 /// An amount of hundredths with thousands apart.
 fn format_money(hundredths: i64) -> String {
-    let digits = (hundredths.unsigned_abs() / 100).to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
     let sign = if hundredths < 0 { "-" } else { "" };
-    format!("{sign}{grouped}.{:02}", hundredths.unsigned_abs() % 100)
+    let hundredths = hundredths.unsigned_abs();
+    format!(
+        "{sign}{}.{:02}",
+        group_thousands(hundredths / 100),
+        hundredths % 100
+    )
 }
 
 fn format_estimate(estimate: Option<&ShareEstimate>) -> String {
@@ -88,6 +86,14 @@ impl BacktestReport {
             f,
             "an order without a label counts as good once it is {days} days older than the last one"
         )?;
+        let sums = [
+            self.orders.fraud,
+            self.orders.good,
+            self.orders.not_known_yet,
+        ];
+        if sums.iter().all(|sum| sum.money == 0) {
+            writeln!(f, "no amount of an order is known, so no money is counted")?;
+        }
         if self.invalid_values > 0 {
             writeln!(
                 f,
@@ -133,7 +139,15 @@ impl BacktestReport {
         };
         let row = |name: &str, before: OrderSum, after: OrderSum| {
             let show = |sum: OrderSum| format!("{} ({})", format_money(sum.money), sum.orders);
-            let difference = format_difference(before.money, after.money, format_money);
+            let count = |sum: OrderSum| i64::try_from(sum.orders).unwrap_or(i64::MAX);
+            let orders = format_difference(count(before), count(after), |count| count.to_string());
+            let money = format_difference(before.money, after.money, format_money);
+            let is_equal = before == after;
+            let difference = if is_equal {
+                money
+            } else {
+                format!("{money} ({orders})")
+            };
             vec![name.to_owned(), show(before), show(after), difference]
         };
         let (before, after) = (&self.before, &self.after);
@@ -233,8 +247,7 @@ fn write_examples(f: &mut fmt::Formatter<'_>, list: &ExampleList) -> fmt::Result
     writeln!(f, "\n{}", list.what)?;
     for order in &list.orders {
         let money = format_money(order.money);
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
-        let id: String = order.order_id.chars().map(plain).collect();
+        let id = printable_value(&order.order_id);
         writeln!(f, "  {id}  {money}  {} -> {}", order.before, order.after)?;
     }
     Ok(())

@@ -234,6 +234,31 @@ fn a_rule_that_is_taken_out_lets_its_orders_through() {
 }
 
 #[test]
+fn an_outcome_that_the_mapping_no_longer_has_is_no_approval() {
+    let mapping = Mapping::parse("m.yaml", MAPPING).unwrap();
+    let draft = rules(&[DEAR]);
+    let backtest = Backtest {
+        draft: &draft,
+        against: None,
+        mapping: &mapping,
+        maturity_seconds: 0,
+        examples: 1,
+    };
+    let mut judged = JudgedOrders::new(&backtest);
+    let mut denied = decision(&mapping, "a", "2026-04-01", 50, "DE", Some("fraud"));
+    denied.effective_outcome = "deny".to_owned();
+    judged.add(&denied, 5000);
+    let report = judged.report(ReportOptions {
+        draft: "draft.yaml".to_owned(),
+        against: "what was decided".to_owned(),
+        list_changes: false,
+    });
+    assert_eq!(report.before.held_up.fraud.orders, 1);
+    assert_eq!(report.after.held_up.fraud.orders, 0);
+    assert_eq!(report.changes[0].before, "deny");
+}
+
+#[test]
 fn what_no_decision_has_is_named() {
     let report = backtest(&rules(&[DEAR, ("phone", "$phone != \"\"", "review")]), None);
     let phone = report.rules.iter().find(|rule| rule.id == "phone").unwrap();

@@ -12,9 +12,11 @@ mod tests;
 mod value_tally;
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::mapping::Mapping;
+use event::VariableName;
+use shared::failure::Rejection;
+use shared::mapping::{MappedOrder, Mapping};
 use shared::records::{Origin, Position, Record};
 use thiserror::Error;
 
@@ -69,11 +71,16 @@ impl FileCheck<'_> {
     ) -> Result<CheckReport, CheckError> {
         let threads = self.threads.max(1);
         let (send, receive) = sync_channel::<RecordChunk>(threads * 2);
-        let receive = Mutex::new(receive);
+        let receive = Arc::new(Mutex::new(receive));
         let (read, tally) = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| self.judge_chunks(&receive)))
+                .map(|_| {
+                    let receive = Arc::clone(&receive);
+                    scope.spawn(move || self.judge_chunks(&receive))
+                })
                 .collect();
+            // If all workers have panicked, sending fails instead of waiting for ever.
+            drop(receive);
             let read = self.read_chunks(&mut input, &send, &progress);
             // The workers end when nothing more can come.
             drop(send);
@@ -113,7 +120,7 @@ impl FileCheck<'_> {
                 read += 1;
                 chunk.records.push(record);
             }
-            // Nobody receives if a worker has panicked; that is reported when it is joined.
+            // Nobody receives if all workers have panicked; that is reported when they are joined.
             if chunk.records.is_empty() || send.send(chunk).is_err() {
                 return Ok(read);
             }
@@ -149,9 +156,30 @@ impl FileCheck<'_> {
                 .json()
                 .and_then(|order| self.mapping.map_order(&order));
             match mapped {
-                Ok(order) => tally.add_order(number, &order),
+                Ok(order) => match self.find_foreign_variable(&order) {
+                    None => tally.add_order(number, &order),
+                    Some(name) => {
+                        let reason =
+                            format!("the event type of the detector lacks variable `{name}`");
+                        let rejection = Rejection {
+                            class: "refused",
+                            reason,
+                            refusal: None,
+                        };
+                        tally.add_rejection(number, &record.payload, &rejection);
+                    }
+                },
                 Err(failure) => tally.add_failure(number, &record.payload, failure),
             }
         }
+    }
+
+    /// A variable of the order for which the service would refuse it.
+    fn find_foreign_variable(&self, order: &MappedOrder) -> Option<VariableName> {
+        let rules = self.rules?;
+        let mut names = order.variables.iter().map(|(name, _)| name);
+        names
+            .find(|name| !rules.has_variable(name.as_str()))
+            .cloned()
     }
 }

@@ -10,10 +10,10 @@ use shared::decisions::{MatchedRule, Outcomes, PredictionHeader, ServiceVerdict}
 use shared::failure::{Failure, Rejection};
 use shared::mapping::{MappedOrder, Mapping};
 
-use super::value_tally::ValueTally;
+use super::value_tally::{ProblemCounts, ValueTally};
 use crate::detector_rules::{DetectorRule, DetectorRules};
 
-/// Orders whose ids are compared with each other; 24 bytes each.
+/// Orders whose ids are compared with each other, by each thread and in all; 24 bytes each.
 const MOST_IDS: usize = 2_000_000;
 /// Bytes of a rejected record that the report shows.
 const SHOWN_BYTES: usize = 400;
@@ -34,7 +34,7 @@ pub(super) struct OrderTally<'a> {
     /// Orders with each key of the mapping's aggregates.
     pub(super) keys: Vec<u64>,
     /// Problems with what is no variable, such as the revision.
-    pub(super) problems: BTreeMap<String, u64>,
+    pub(super) problems: ProblemCounts,
     /// In the order of the detector's rules.
     pub(super) hits: Vec<RuleTally>,
     pub(super) outcomes: BTreeMap<String, u64>,
@@ -113,7 +113,7 @@ impl<'a> OrderTally<'a> {
             skipped: 0,
             undetermined: 0,
             rejected: BTreeMap::new(),
-            problems: BTreeMap::new(),
+            problems: ProblemCounts::default(),
             outcomes: BTreeMap::new(),
             times: None,
             ids: HashMap::default(),
@@ -174,7 +174,7 @@ impl<'a> OrderTally<'a> {
                 self.values[*place].add_problem(&problem.problem);
             } else {
                 let text = format!("{} {}", problem.variable, problem.problem);
-                *self.problems.entry(text).or_default() += 1;
+                self.problems.add(&text, 1);
             }
         }
         for key in &order.keys {
@@ -192,6 +192,11 @@ impl<'a> OrderTally<'a> {
             hash: hash_text(&order.event_hash),
             record,
         };
+        self.note_known_id(id, content);
+    }
+
+    /// Compares an id with those before, as long as they are not too many.
+    fn note_known_id(&mut self, id: u64, content: OrderContent) {
         if self.ids.len() < MOST_IDS || self.ids.contains_key(&id) {
             self.note_id(id, content);
         }
@@ -224,7 +229,7 @@ impl<'a> OrderTally<'a> {
         for name in &invalid {
             if let Some(place) = self.places.get(name) {
                 self.values[*place]
-                    .add_problem("is not of the type that the detector file gives it");
+                    .refuse_value("is not of the type that the detector file gives it");
             }
         }
         // As if each order was decided when it was made.
@@ -270,8 +275,9 @@ impl<'a> OrderTally<'a> {
             },
             ..ServiceVerdict::default()
         };
-        let outcomes = Outcomes::new(self.mapping, order, &verdict);
-        self.undetermined += u64::from(outcomes.undetermined || !invalid.is_empty());
+        let has_invalid = order.is_undetermined() || !invalid.is_empty();
+        let outcomes = Outcomes::combine(self.mapping, has_invalid, &verdict);
+        self.undetermined += u64::from(outcomes.undetermined);
         let effective = outcomes
             .effective
             .map_or("none".to_owned(), |name| name.to_string());
@@ -294,7 +300,7 @@ impl<'a> OrderTally<'a> {
         for (own, other) in self.keys.iter_mut().zip(other.keys) {
             *own += other;
         }
-        add_counts(&mut self.problems, other.problems);
+        self.problems.merge(other.problems);
         add_counts(&mut self.outcomes, other.outcomes);
         for (own, other) in self.hits.iter_mut().zip(other.hits) {
             own.matched += other.matched;
@@ -309,7 +315,7 @@ impl<'a> OrderTally<'a> {
         let examples = [self.repeated.example, other.repeated.example];
         self.repeated.example = examples.into_iter().flatten().min();
         for (id, content) in other.ids {
-            self.note_id(id, content);
+            self.note_known_id(id, content);
         }
     }
 }

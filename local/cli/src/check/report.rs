@@ -176,7 +176,7 @@ impl CheckReport {
                 .map(|(name, values)| describe_variable(name, values))
                 .collect(),
             rejected: describe_rejected(tally.rejected),
-            problems: tally.problems,
+            problems: tally.problems.0,
             outcomes: tally.outcomes,
             undetermined: tally.undetermined,
         }
@@ -196,7 +196,7 @@ fn describe_variable(name: &str, values: ValueTally) -> VariableReport {
         name: name.to_owned(),
         filled: values.filled,
         invalid: values.invalid,
-        problems: values.problems,
+        problems: values.problems.0,
         distinct: u64::try_from(values.distinct.len()).unwrap_or(u64::MAX),
         examples: values
             .examples

@@ -7,19 +7,7 @@ use evaluation::text_table::build_text_table;
 
 use super::report::{CheckReport, CheckedRuleReport};
 use super::value_tally::MOST_DISTINCT;
-
-/// A number with commas between thousands.
-fn format_count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
+use crate::printable::{cut_value, group_thousands};
 
 /// A share in per cent; what is not none is never shown as none.
 #[expect(clippy::cast_precision_loss, reason = "a share for people")]
@@ -34,20 +22,13 @@ fn format_share(part: u64, whole: u64) -> String {
     }
 }
 
-/// A value on one line, cut after `longest` characters, without what would move the cursor of a terminal.
-fn show_value(value: &str, longest: usize) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut text: String = value.chars().map(plain).take(longest).collect();
-    if value.chars().nth(longest).is_some() {
-        text.push('…');
-    }
-    text
-}
-
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_records(f)?;
         self.write_rejected(f)?;
+        if self.orders == 0 {
+            return writeln!(f, "\nthere is no order to judge");
+        }
         self.write_variables(f)?;
         self.write_rules(f)?;
         self.write_outcomes(f)
@@ -61,15 +42,15 @@ impl CheckReport {
             f,
             "{}: {} records, {} orders, {} would be rejected",
             self.file,
-            format_count(self.records),
-            format_count(self.orders),
-            format_count(rejected)
+            group_thousands(self.records),
+            group_thousands(self.orders),
+            group_thousands(rejected)
         )?;
         if self.skipped > 0 {
             write!(
                 f,
                 ", {} are skipped by the mapping",
-                format_count(self.skipped)
+                group_thousands(self.skipped)
             )?;
         }
         writeln!(f)?;
@@ -80,19 +61,19 @@ impl CheckReport {
             writeln!(
                 f,
                 "{} rows are not UTF-8 and were read as Windows-1252",
-                format_count(rows)
+                group_thousands(rows)
             )?;
         }
         let repeated = &self.repeated_ids;
         if repeated.same_content > 0 {
-            let count = format_count(repeated.same_content);
+            let count = group_thousands(repeated.same_content);
             writeln!(
                 f,
                 "{count} orders come again with the same content: each is decided once"
             )?;
         }
         if let Some((first, second)) = repeated.example {
-            let count = format_count(repeated.other_content);
+            let count = group_thousands(repeated.other_content);
             writeln!(
                 f,
                 "{count} orders have the id of another and other content, such as records {first} and {second}: all but the \
@@ -108,27 +89,27 @@ impl CheckReport {
         }
         writeln!(f, "\nWould be rejected")?;
         for class in &self.rejected {
-            let count = format_count(class.count);
+            let count = group_thousands(class.count);
             writeln!(
                 f,
                 "  {count} {}, first record {}: {}",
                 class.class,
                 class.record,
-                show_value(&class.reason, 300)
+                cut_value(&class.reason, 300)
             )?;
-            writeln!(f, "    {}", show_value(&class.content, 160))?;
+            writeln!(f, "    {}", cut_value(&class.content, 160))?;
         }
         Ok(())
     }
 
     fn write_variables(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.variables.iter().map(|variable| {
-            let distinct = format_count(variable.distinct);
+            let distinct = group_thousands(variable.distinct);
             let is_cut = usize::try_from(variable.distinct).is_ok_and(|it| it >= MOST_DISTINCT);
             let examples: Vec<String> = variable
                 .examples
                 .iter()
-                .map(|it| show_value(it, 28))
+                .map(|it| cut_value(it, 28))
                 .collect();
             vec![
                 variable.name.clone(),
@@ -160,12 +141,12 @@ impl CheckReport {
                     f,
                     "  {} {problem}: {} orders",
                     variable.name,
-                    format_count(*count)
+                    group_thousands(*count)
                 )?;
             }
         }
         for (problem, count) in &self.problems {
-            writeln!(f, "  {problem}: {} orders", format_count(*count))?;
+            writeln!(f, "  {problem}: {} orders", group_thousands(*count))?;
         }
         if !self.keys.is_empty() {
             let keys = self.keys.iter().map(|key| {
@@ -198,7 +179,7 @@ impl CheckReport {
             vec![
                 rule.id.clone(),
                 if rule.not_judged_because_of.is_empty() {
-                    format_count(rule.matched)
+                    group_thousands(rule.matched)
                 } else {
                     String::new()
                 },
@@ -206,7 +187,7 @@ impl CheckReport {
                 if rule.matched_alone == 0 {
                     "-".to_owned()
                 } else {
-                    format_count(rule.matched_alone)
+                    group_thousands(rule.matched_alone)
                 },
                 rule.outcomes.join(", "),
                 rule.describe_remark(),
@@ -228,7 +209,7 @@ impl CheckReport {
         };
         let outcomes = self.outcomes.iter().map(|(name, count)| {
             let share = format_share(*count, self.orders);
-            format!("{name} {} ({share})", format_count(*count))
+            format!("{name} {} ({share})", group_thousands(*count))
         });
         let outcomes = outcomes.collect::<Vec<String>>().join(", ");
         let open = rules
@@ -241,7 +222,7 @@ impl CheckReport {
         }
         writeln!(f, ": {outcomes}")?;
         if self.undetermined > 0 {
-            let count = format_count(self.undetermined);
+            let count = group_thousands(self.undetermined);
             writeln!(
                 f,
                 "{count} orders are undetermined: a value is invalid or a rule cannot be evaluated"
@@ -271,7 +252,7 @@ impl CheckedRuleReport {
             return format!("not judged here: {}", self.not_judged_because_of.join(", "));
         }
         if self.undetermined > 0 {
-            return format!("{} undetermined", format_count(self.undetermined));
+            return format!("{} undetermined", group_thousands(self.undetermined));
         }
         String::new()
     }

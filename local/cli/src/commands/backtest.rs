@@ -114,21 +114,30 @@ impl BacktestArgs {
         let money = MoneyVariables::read(client, mapping).await;
         let bar = start_progress_bar(!self.json, 0);
         let mut judged = JudgedOrders::new(backtest);
+        let mut judge = |decision: Decision| {
+            if decision.detector_id == mapping.detector().as_str() && self.is_in_range(&decision) {
+                let amount = money.money(&decision).map_or(0.0, |money| money.size());
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "an amount of money; a cast saturates"
+                )]
+                judged.add(&decision, (amount * 100.0).round() as i64);
+            }
+        };
+        // The revisions of an order come one after the other, and only the newest says what it came to.
+        let mut newest: Option<Decision> = None;
         let mut after: Option<ItemKey> = None;
         loop {
             let page = decisions
                 .scan_page(mapping.event_type(), after.as_ref())
                 .await?;
-            for (_, decision) in &page.items {
+            for (_, decision) in page.items {
                 bar.inc(1);
-                if decision.detector_id == mapping.detector().as_str() && self.is_in_range(decision)
-                {
-                    let amount = money.money(decision).map_or(0.0, |money| money.size());
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        reason = "an amount of money; a cast saturates"
-                    )]
-                    judged.add(decision, (amount * 100.0).round() as i64);
+                match newest.replace(decision) {
+                    Some(before) if newest.as_ref().is_some_and(|it| it.pk != before.pk) => {
+                        judge(before);
+                    }
+                    _ => {}
                 }
             }
             after = page.next;
@@ -136,6 +145,7 @@ impl BacktestArgs {
                 break;
             }
         }
+        newest.into_iter().for_each(&mut judge);
         bar.finish_and_clear();
         let name = |file: &PathBuf| file.display().to_string();
         let report = judged.report(ReportOptions {

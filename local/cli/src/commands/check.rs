@@ -31,8 +31,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     csv: CsvArgs,
     /// How many threads map and judge; default one for each processor.
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
     /// End with status 1 if a record would be rejected or a rule cannot fire.
     #[arg(long)]
     strict: bool,
@@ -54,7 +54,7 @@ impl CheckArgs {
             path: &self.file,
             mapping: &mapping,
             rules: Some(&rules),
-            threads: self.threads.unwrap_or(processors),
+            threads: self.threads.map_or(processors, usize::from),
         };
         let bar = start_progress_bar(!self.json, 0);
         let report = check.run(input, |records| bar.set_position(records))?;

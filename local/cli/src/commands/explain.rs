@@ -9,8 +9,9 @@ use model::Attribution;
 use serde::Serialize;
 
 use super::CommandError;
-use super::output::{cut_value, print_result};
+use super::output::print_result;
 use super::workspace::{Backend, WorkspaceArgs};
+use crate::printable::cut_value;
 use evaluation::text_table::build_text_table;
 use local_aws::dynamodb::Durability;
 

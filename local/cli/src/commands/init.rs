@@ -1,7 +1,7 @@
 //! `fraudstream init`: drafts a mapping and a detector file from a shop's own data.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -46,7 +46,7 @@ impl InitArgs {
         if !summary.questions.is_empty() {
             let _ = writeln!(
                 text,
-                "\n{} questions, in the file where they belong:",
+                "\nquestions: {}, each in the file where it belongs",
                 summary.questions.len()
             );
             for question in &summary.questions {
@@ -54,10 +54,12 @@ impl InitArgs {
             }
         }
         let folder = self.out.display();
+        // `check` reads one file.
+        let is_folder = Path::new(&self.path).is_dir();
+        let file = if is_folder { "FILE" } else { &self.path };
         let _ = writeln!(
             text,
-            "\nnext:\n  fraudstream check {0} --mapping {folder}/mapping.yaml --rules {folder}/detector.yaml",
-            self.path
+            "\nnext:\n  fraudstream check {file} --mapping {folder}/mapping.yaml --rules {folder}/detector.yaml"
         );
         text
     }

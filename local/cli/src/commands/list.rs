@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::CommandError;
-use super::output::{print_line, print_result, printable_value};
+use super::output::{print_line, print_result};
 use super::workspace::{Backend, WorkspaceArgs};
+use crate::printable::printable_value;
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `list`.

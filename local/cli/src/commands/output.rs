@@ -8,22 +8,6 @@ use serde::Serialize;
 use super::CommandError;
 use crate::exit_status::explain_write_error;
 
-/// A value of an order as a person may read it. What a customer typed at a checkout must not move the cursor of the
-/// reader's terminal.
-pub(super) fn printable_value(value: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    value.chars().map(plain).collect()
-}
-
-/// As [`printable_value`], cut after `longest` characters.
-pub(super) fn cut_value(value: &str, longest: usize) -> String {
-    let mut text: String = printable_value(value).chars().take(longest).collect();
-    if value.chars().nth(longest).is_some() {
-        text.push('…');
-    }
-    text
-}
-
 /// Prints `value` as JSON if `json`, otherwise `text`, which ends with its own line break.
 ///
 /// # Errors

@@ -7,8 +7,8 @@ use shared::labels::LabelEntry;
 use shared::mapping::Mapping;
 
 use super::CommandError;
-use super::output::printable_value;
 use super::workspace::Workspace;
+use crate::printable::printable_value;
 
 /// Labels that a table shows; `--json` prints all.
 const ROWS: usize = 100;

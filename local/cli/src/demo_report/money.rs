@@ -1,5 +1,6 @@
 //! Amounts and shares, for people.
 
+use crate::printable::group_thousands;
 use std::iter::Sum;
 
 use serde::Serialize;
@@ -36,15 +37,7 @@ pub(super) fn parse_cents(amount: &str) -> u64 {
 }
 
 pub(super) fn format_dollars(cents: u64) -> String {
-    let whole = (cents / 100).to_string();
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("${grouped}.{:02}", cents % 100)
+    format!("${}.{:02}", group_thousands(cents / 100), cents % 100)
 }
 
 /// A share from 0 to 1; 0 of nothing.

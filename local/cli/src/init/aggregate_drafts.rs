@@ -157,6 +157,11 @@ impl AggregateDraft {
     }
 }
 
+/// The names of all aggregates that a draft may have.
+pub(crate) fn all_aggregate_names() -> impl Iterator<Item = &'static str> {
+    AGGREGATES.iter().map(|aggregate| aggregate.name)
+}
+
 impl Draft<'_> {
     /// The keys that the file has values for.
     pub(crate) fn aggregate_keys(&self) -> impl Iterator<Item = KeyDraft> {

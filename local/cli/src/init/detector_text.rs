@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::draft::{Draft, OtherKind};
 use super::roles::Role;
+use crate::printable::printable_value;
 
 /// A rule of the starter set.
 struct RuleDraft {
@@ -240,7 +241,7 @@ impl Draft<'_> {
                 default: if is_number { "0.0" } else { "" },
                 description: format!(
                     "{} of the file",
-                    other.field.pointer.trim_start_matches('/')
+                    printable_value(other.field.pointer.trim_start_matches('/'))
                 ),
             });
         }

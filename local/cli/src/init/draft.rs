@@ -2,48 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use shared::mapping::read_number_in;
+
+use super::aggregate_drafts::all_aggregate_names;
 use super::field_samples::{FieldSamples, FileSamples};
 use super::names::split_words;
+use super::role_words::{BILLING, KNOWN_LATER, PERSON_NAME, has_word};
 use super::roles::{Evidence, ROLE_SIGNS, Role};
-use super::value_shapes::{TimeShape, find_number_form, find_time_shape};
+use super::status_words::{StatusMeaning, find_meaning};
+use super::value_shapes::{TimeShape, find_number_form};
 
 /// Values of a field that rules and models can use as they are.
 const MOST_CATEGORIES: usize = 100;
 /// Fields that are drafted as variables although nothing is known of them; the others are named in comments.
 const MOST_OTHERS: usize = 40;
-
-/// Words of a status that say fraud.
-const FRAUD_WORDS: &[&str] = &[
-    "fraud",
-    "betrug",
-    "chargeback",
-    "chargedback",
-    "charged",
-    "fraude",
-    "frode",
-    "stolen",
-    "gestohlen",
-    "rueckbelastung",
-    "true",
-    "1",
-];
-/// Words of a status that say that the order was good.
-const LEGIT_WORDS: &[&str] = &[
-    "paid",
-    "bezahlt",
-    "legit",
-    "ok",
-    "completed",
-    "complete",
-    "delivered",
-    "geliefert",
-    "fulfilled",
-    "settled",
-    "abgeschlossen",
-    "false",
-    "0",
-    "good",
-];
 
 /// The draft: which field is what.
 pub(crate) struct Draft<'a> {
@@ -77,14 +49,6 @@ pub(crate) enum OtherKind {
     Category,
 }
 
-/// What a word of a status means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StatusMeaning {
-    Fraud,
-    Legit,
-    Unknown,
-}
-
 impl<'a> Draft<'a> {
     /// Gives each role the field that fits best.
     pub(crate) fn make(samples: &'a FileSamples) -> Self {
@@ -96,6 +60,9 @@ impl<'a> Draft<'a> {
         let mut taken = vec![false; samples.fields.len()];
         let mut chosen = BTreeMap::new();
         for signs in ROLE_SIGNS {
+            if chosen.contains_key(&signs.role) {
+                continue;
+            }
             let rated = samples
                 .fields
                 .iter()
@@ -116,7 +83,7 @@ impl<'a> Draft<'a> {
             let rivals = rated
                 .iter()
                 .skip(1)
-                .filter(|(rating, ..)| *rating + 10 > best);
+                .filter(|(rating, ..)| *rating + 3 > best);
             chosen.insert(
                 signs.role,
                 ChosenField {
@@ -134,6 +101,7 @@ impl<'a> Draft<'a> {
             others: Vec::new(),
             left_out: Vec::new(),
         };
+        draft.join_address();
         let rest = samples
             .fields
             .iter()
@@ -146,10 +114,38 @@ impl<'a> Draft<'a> {
         draft
     }
 
+    /// A file with one address has its parts without a word for whose it is: they belong to the street.
+    fn join_address(&mut self) {
+        let parts = [
+            (Role::BillingZip, Role::ShippingZip),
+            (Role::BillingCity, Role::ShippingCity),
+            (Role::BillingCountry, Role::ShippingCountry),
+        ];
+        if !self.has(Role::ShippingStreet) || self.has(Role::BillingStreet) {
+            return;
+        }
+        for (billing, shipping) in parts {
+            let field = self.field(billing);
+            let says_bill = field.is_some_and(|it| has_word(&split_words(&it.pointer), BILLING));
+            if !self.has(shipping)
+                && !says_bill
+                && let Some(part) = self.chosen.remove(&billing)
+            {
+                self.chosen.insert(shipping, part);
+            }
+        }
+    }
+
     fn add_other(&mut self, field: &'a FieldSamples, words: &[String]) {
         let kind = if field.filled == 0 {
             Err("no record has it")
-        } else if find_time_shape(field).is_some() {
+        } else if has_word(words, KNOWN_LATER) {
+            Err("known only after the order")
+        } else if has_word(words, PERSON_NAME) {
+            Err("the name of a person")
+        } else if field.values.len() == 1 && field.filled > 1 {
+            Err("the same in every order")
+        } else if field.time_shape().is_some() {
             Err("a time: rules compare times, see `type: DATETIME`")
         } else if is_number(field) {
             if is_whole_id(field) {
@@ -187,13 +183,14 @@ impl<'a> Draft<'a> {
             .filter(|word| !word.is_empty())
             .collect();
         let mut name = name.join("_");
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || is_yaml_word(&name) {
             name.insert_str(0, "field_");
         }
         name.truncate(50);
         let is_taken = |name: &str| {
             self.others.iter().any(|other| other.name == name)
                 || Role::all_variable_names().any(|known| known == name)
+                || all_aggregate_names().any(|known| known == name)
         };
         if !is_taken(&name) {
             return name;
@@ -214,8 +211,8 @@ impl<'a> Draft<'a> {
     }
 
     /// How the times of this role are written.
-    pub(crate) fn time_shape(&self, role: Role) -> Option<TimeShape> {
-        self.field(role).and_then(find_time_shape)
+    pub(crate) fn time_shape(&self, role: Role) -> Option<&'a TimeShape> {
+        self.field(role).and_then(FieldSamples::time_shape)
     }
 
     /// The currency in which most orders are paid, if there is a field of currencies, and how many others there are.
@@ -233,21 +230,10 @@ impl<'a> Draft<'a> {
     /// The words of the status with what they seem to mean; `None` if none says fraud.
     pub(crate) fn status_meanings(&self) -> Option<Vec<(&'a str, StatusMeaning)>> {
         let field = self.field(Role::Status)?;
-        let meaning = |value: &str| {
-            let words = split_words(value);
-            let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
-            if has(FRAUD_WORDS) {
-                StatusMeaning::Fraud
-            } else if has(LEGIT_WORDS) {
-                StatusMeaning::Legit
-            } else {
-                StatusMeaning::Unknown
-            }
-        };
         let meanings: Vec<_> = field
             .values
             .iter()
-            .map(|value| (value.as_str(), meaning(value)))
+            .map(|value| (value.as_str(), find_meaning(field, value)))
             .collect();
         let says_fraud = meanings
             .iter()
@@ -263,23 +249,32 @@ impl<'a> Draft<'a> {
             let usual = if field.is_json_number {
                 Some(text.clone())
             } else {
-                shared::mapping::read_number_in(form, text)
+                read_number_in(form, text)
             };
             usual?
                 .parse::<f64>()
                 .ok()
                 .filter(|amount| amount.is_finite())
         };
-        let mut amounts: Vec<f64> = field.values.iter().filter_map(read).collect();
-        amounts.sort_by(f64::total_cmp);
+        // As often as it stands in the file: a share of orders, not of prices.
+        let mut amounts: Vec<(f64, u64)> = field
+            .counts
+            .iter()
+            .filter_map(|(text, count)| Some((read(text)?, *count)))
+            .collect();
+        amounts.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let orders: u64 = amounts.iter().map(|(_, count)| count).sum();
         #[expect(
             clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a place among some thousand values"
+            reason = "numbers of orders are far below 2^52"
         )]
-        let place = (amounts.len().saturating_sub(1) as f64 * share) as usize;
-        let amount = amounts.get(place).copied()?.max(1.0);
+        let reaches = |below: u64| below as f64 >= orders as f64 * share;
+        let mut below = 0;
+        let found = amounts.iter().find(|(_, count)| {
+            below += count;
+            reaches(below)
+        });
+        let amount = found.map(|(amount, _)| *amount)?.max(1.0);
         let unit = 10_f64.powf(amount.log10().floor() - 1.0).max(1.0);
         #[expect(
             clippy::cast_possible_truncation,
@@ -304,4 +299,57 @@ fn is_number(field: &FieldSamples) -> bool {
 fn is_whole_id(field: &FieldSamples) -> bool {
     let is_whole = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
     field.values.len() > 50 && field.is_mostly_different() && field.values.iter().all(is_whole)
+}
+
+/// Whether YAML reads a word as something else than text.
+fn is_yaml_word(word: &str) -> bool {
+    ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&word)
+}
+
+/// Words that stand where there is no account.
+const GUEST_WORDS: &[&str] = &[
+    "0",
+    "-1",
+    "guest",
+    "gast",
+    "null",
+    "none",
+    "n/a",
+    "na",
+    "-",
+    "anonymous",
+    "anonym",
+    "not logged in",
+    "invite",
+    "invité",
+];
+
+impl Draft<'_> {
+    /// Values of the account that stand for a guest, because several orders have them.
+    pub(crate) fn guest_accounts(&self) -> Vec<&str> {
+        let Some(field) = self.field(Role::CustomerId) else {
+            return Vec::new();
+        };
+        let is_guest = |value: &&String| {
+            let count = field.counts.get(*value).copied().unwrap_or_default();
+            count > 1 && GUEST_WORDS.contains(&value.to_lowercase().as_str())
+        };
+        field
+            .values
+            .iter()
+            .filter(is_guest)
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// Whether the amounts look as if they were hundredths: whole numbers of JSON of at least three digits.
+    pub(crate) fn may_be_cents(&self) -> bool {
+        self.field(Role::Amount).is_some_and(|field| {
+            field.is_json_number
+                && field.values.len() > 5
+                && field.share_of(|text| {
+                    text.len() >= 3 && text.bytes().all(|byte| byte.is_ascii_digit())
+                }) > 0.9
+        })
+    }
 }

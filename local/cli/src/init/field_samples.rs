@@ -1,5 +1,6 @@
 //! What a file has under each name: a column of a CSV file, or a member of its JSON objects.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 
 use evaluation::FileError;
@@ -7,6 +8,7 @@ use serde_json::Value;
 use shared::records::{Origin, Position, Record};
 
 use super::InitError;
+use super::value_shapes::{TimeShape, find_time_shape};
 use crate::input::{InputError, RecordInput, is_csv, open_csv_file};
 
 /// Records that are looked at; a draft needs no more.
@@ -33,6 +35,8 @@ pub(crate) struct FieldSamples {
     pub(crate) has_more: bool,
     /// Whether all are numbers of JSON.
     pub(crate) is_json_number: bool,
+    /// How its times are written, once that was asked.
+    pub(crate) time_shape: OnceCell<Option<TimeShape>>,
 }
 
 impl FieldSamples {
@@ -47,6 +51,12 @@ impl FieldSamples {
         } else {
             self.has_more = true;
         }
+    }
+
+    /// How its times are written; `None` if it has other values. Asked when all values are there.
+    pub(crate) fn time_shape(&self) -> Option<&TimeShape> {
+        let shape = self.time_shape.get_or_init(|| find_time_shape(self));
+        shape.as_ref()
     }
 
     /// The share of the different values that fulfil a condition; 0 if there is none.
@@ -81,9 +91,16 @@ pub(crate) struct FileSamples {
     /// Pointers to lists of objects, with the names of their members.
     pub(crate) lists: BTreeMap<String, HashSet<String>>,
     places: BTreeMap<String, usize>,
+    /// The places of the fields that the present file has.
+    of_file: HashSet<usize>,
 }
 
 impl FileSamples {
+    /// The places of the fields of the file that was added last.
+    pub(crate) fn take_fields_of_file(&mut self) -> HashSet<usize> {
+        std::mem::take(&mut self.of_file)
+    }
+
     /// Adds the records of a file.
     pub(crate) fn add_file(&mut self, path: &str) -> Result<(), InitError> {
         let mut input = if is_csv(path) {
@@ -168,11 +185,13 @@ impl FileSamples {
 
     fn find_field(&mut self, pointer: &str) -> Option<&mut FieldSamples> {
         if let Some(place) = self.places.get(pointer) {
+            self.of_file.insert(*place);
             return self.fields.get_mut(*place);
         }
         if self.fields.len() >= MOST_FIELDS {
             return None;
         }
+        self.of_file.insert(self.fields.len());
         self.places.insert(pointer.to_owned(), self.fields.len());
         self.fields.push(FieldSamples {
             pointer: pointer.to_owned(),

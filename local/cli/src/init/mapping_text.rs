@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
-use super::draft::{ChosenField, Draft, OtherKind, StatusMeaning};
+use super::draft::{ChosenField, Draft, OtherKind};
 use super::field_samples::FieldSamples;
 use super::roles::{Evidence, Role};
-use super::value_shapes::{find_number_form, find_time_shape, needs_number_form};
+use super::status_words::StatusMeaning;
+use super::value_shapes::{find_number_form, needs_number_form};
+use crate::printable::{cut_value, printable_value};
 
 /// A text that YAML reads as this text.
 pub(super) fn quote_yaml(text: &str) -> String {
@@ -24,18 +26,8 @@ pub(super) fn quote_yaml(text: &str) -> String {
 
 /// Examples of a field's values for a comment, on one line.
 pub(super) fn show_examples(field: &FieldSamples) -> String {
-    let shown = field.values.iter().take(3).map(|value| {
-        let plain: String = value
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(30)
-            .collect();
-        if value.chars().nth(30).is_some() {
-            format!("{plain}…")
-        } else {
-            plain
-        }
-    });
+    let shown = field.values.iter().take(3);
+    let shown = shown.map(|value| cut_value(value, 30));
     shown.collect::<Vec<String>>().join(" | ")
 }
 
@@ -56,8 +48,13 @@ impl Draft<'_> {
             text,
             "# `fraudstream check FILE` shows what the file becomes. docs/mapping.md explains every key."
         )?;
+        writeln!(
+            text,
+            "# The comments show values of the file, personal data among them: delete them before you share this file."
+        )?;
         writeln!(text, "event_type: order\ndetector: orders")?;
         self.write_timezone(&mut text)?;
+        self.write_no_value(&mut text)?;
         self.write_formats(&mut text)?;
         self.write_event(&mut text)?;
         self.write_variables(&mut text)?;
@@ -80,6 +77,25 @@ impl Draft<'_> {
             )?;
         }
         writeln!(text, "timezone: UTC")
+    }
+
+    fn write_no_value(&self, text: &mut String) -> fmt::Result {
+        let guests = self.guest_accounts();
+        let Some(field) = self.field(Role::CustomerId).filter(|_| !guests.is_empty()) else {
+            return Ok(());
+        };
+        let guests: Vec<String> = guests.into_iter().map(quote_yaml).collect();
+        writeln!(
+            text,
+            "\n# QUESTION: several orders have the account {}. Is that a guest? Otherwise delete this: all would be one customer.",
+            printable_value(&guests.join(", "))
+        )?;
+        writeln!(
+            text,
+            "no_value:\n  {}: [{}]",
+            quote_yaml(&field.pointer),
+            guests.join(", ")
+        )
     }
 
     fn write_formats(&self, text: &mut String) -> fmt::Result {
@@ -108,7 +124,7 @@ impl Draft<'_> {
         let pointer = quote_yaml(&field.pointer);
         match role {
             Role::OrderTime | Role::SignedUpAt => {
-                let Some(shape) = find_time_shape(field) else {
+                let Some(shape) = field.time_shape() else {
                     return Ok(());
                 };
                 if shape.forms.is_empty() {
@@ -117,7 +133,7 @@ impl Draft<'_> {
                 if shape.is_ambiguous {
                     writeln!(
                         lines,
-                        "  # QUESTION: day and month could be exchanged. Is it %m/%d instead of %d/%m?"
+                        "  # QUESTION: day and month could be exchanged. Is %d the month, and %m the day?"
                     )?;
                 }
                 let forms: Vec<String> = shape
@@ -160,17 +176,22 @@ impl Draft<'_> {
 
     fn write_event(&self, text: &mut String) -> fmt::Result {
         writeln!(text, "\nevent:")?;
-        let needed = |role: Role, question: &str| match self.chosen.get(&role) {
-            Some(chosen) => (quote_yaml(&chosen.field.pointer), describe_choice(chosen)),
+        let needed = |role: Role, what: &str, question: &str| match self.chosen.get(&role) {
+            Some(chosen) => (
+                quote_yaml(&chosen.field.pointer),
+                describe_choice(what, chosen),
+            ),
             None => ("/".to_owned(), format!("QUESTION: {question}")),
         };
         let (id, why) = needed(
             Role::OrderId,
+            "the order's id",
             "which field is the order's id? Without it no order is read.",
         );
         writeln!(text, "  id: {id} # {why}")?;
         let (time, why) = needed(
             Role::OrderTime,
+            "the time of the order",
             "which field says when the order was made? Without it no order is read.",
         );
         writeln!(text, "  timestamp: {time} # {why}")?;
@@ -183,7 +204,7 @@ impl Draft<'_> {
                 text,
                 "      - {} # {}",
                 quote_yaml(&chosen.field.pointer),
-                describe_choice(chosen)
+                describe_choice("the account", chosen)
             )?,
             None => writeln!(
                 text,
@@ -215,7 +236,12 @@ impl Draft<'_> {
         writeln!(text, "\nvariables:")?;
         for (role, chosen) in &self.chosen {
             let pointer = quote_yaml(&chosen.field.pointer);
-            let why = describe_choice(chosen);
+            // What id, time and account could be else is asked in `event`.
+            let is_asked = matches!(role, Role::OrderTime | Role::CustomerId);
+            let why = match role.variable() {
+                Some(variable) if !is_asked => describe_choice(variable.name, chosen),
+                _ => show_examples(chosen.field),
+            };
             let source = match role {
                 Role::Amount => {
                     self.write_price(text, &pointer, &why)?;
@@ -237,11 +263,39 @@ impl Draft<'_> {
                 writeln!(text, "  {}: {source} # {why}", variable.name)?;
             }
         }
+        self.write_missing_amount(text)?;
         self.write_derived_variables(text)?;
         self.write_other_variables(text)
     }
 
+    fn write_missing_amount(&self, text: &mut String) -> fmt::Result {
+        if self.has(Role::Amount) {
+            return Ok(());
+        }
+        let numbers = self.others.iter();
+        let numbers = numbers.filter(|other| other.kind == OtherKind::Number);
+        let numbers: Vec<String> = numbers
+            .take(6)
+            .map(|other| printable_value(&other.field.pointer))
+            .collect();
+        writeln!(
+            text,
+            "  # QUESTION: which field is the amount of the order? Rules on money need `order_price`. Fields with numbers: {}",
+            if numbers.is_empty() {
+                "none".to_owned()
+            } else {
+                numbers.join(", ")
+            }
+        )
+    }
+
     fn write_price(&self, text: &mut String, pointer: &str, why: &str) -> fmt::Result {
+        if self.may_be_cents() {
+            writeln!(
+                text,
+                "  # QUESTION: are these hundredths, such as cents? Then read a hundredth of them with a filter: '.amount / 100'."
+            )?;
+        }
         let Some((base, others)) = self.currencies() else {
             return writeln!(
                 text,
@@ -319,7 +373,8 @@ impl Draft<'_> {
             }
         }
         for (pointer, members) in &self.samples.lists {
-            let mut members: Vec<&str> = members.iter().map(String::as_str).collect();
+            let pointer = printable_value(pointer);
+            let mut members: Vec<String> = members.iter().map(|it| printable_value(it)).collect();
             members.sort_unstable();
             let members = if members.is_empty() {
                 String::new()
@@ -331,11 +386,22 @@ impl Draft<'_> {
                 "  # {pointer} is a list{members}: see {{count: {{of: {pointer}}}}} and {{sum: …}} in docs/mapping.md"
             )?;
         }
+        if let Some(field) = self.field(Role::Status)
+            && self.status_meanings().is_none()
+        {
+            writeln!(
+                text,
+                "  # {} is left out: a status is known only after the order ({}). If a word of it is fraud, say so with `formats` and \
+                 `event.label`.",
+                printable_value(&field.pointer),
+                show_examples(field)
+            )?;
+        }
         for (field, why) in &self.left_out {
             writeln!(
                 text,
                 "  # {} is left out: {why} ({})",
-                field.pointer,
+                printable_value(&field.pointer),
                 show_examples(field)
             )?;
         }
@@ -380,7 +446,8 @@ fn write_number_format(lines: &mut String, field: &FieldSamples) -> fmt::Result 
     }
 }
 
-fn describe_choice(chosen: &ChosenField<'_>) -> String {
+/// Values of a chosen field, and which others it could be; `what` is what it was chosen for.
+fn describe_choice(what: &str, chosen: &ChosenField<'_>) -> String {
     let mut why = match chosen.evidence {
         Evidence::NameAndValues => show_examples(chosen.field),
         Evidence::Values => format!(
@@ -389,16 +456,15 @@ fn describe_choice(chosen: &ChosenField<'_>) -> String {
         ),
     };
     if !chosen.rivals.is_empty() {
-        let rivals: Vec<&str> = chosen
-            .rivals
-            .iter()
-            .take(4)
-            .map(|field| field.pointer.as_str())
+        let rivals = chosen.rivals.iter().take(4);
+        let rivals: Vec<String> = rivals
+            .map(|field| printable_value(&field.pointer))
             .collect();
-        let own = &chosen.field.pointer;
+        let own = printable_value(&chosen.field.pointer);
+        // Writing to a string cannot fail.
         let _ = write!(
             why,
-            "; QUESTION: is it {own}, or rather {}?",
+            "; QUESTION: {what}: is it {own}, or rather {}?",
             rivals.join(", ")
         );
     }

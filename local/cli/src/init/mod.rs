@@ -8,11 +8,14 @@ mod field_samples;
 mod mapping_text;
 mod names;
 mod role_variables;
+mod role_words;
 mod roles;
+mod status_words;
 #[cfg(test)]
 mod tests;
 mod value_shapes;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -59,6 +62,16 @@ pub enum InitError {
         /// How many are read.
         most: usize,
     },
+    /// The files of a folder are of different kinds.
+    #[error(
+        "{first} and {other} have different fields: draft from each kind of file by itself, with --out for each"
+    )]
+    TwoKinds {
+        /// A file.
+        first: String,
+        /// Another one.
+        other: String,
+    },
     /// A file has no record.
     #[error("{path} has no records: only a header, or nothing at all")]
     Empty {
@@ -67,7 +80,7 @@ pub enum InitError {
     },
     /// No record is an object.
     #[error(
-        "{path}: none of the first {records} records could be read; it should be CSV (.csv, .tsv) or one JSON object in each line"
+        "{path}: none of the first {records} records could be read; it should be CSV (named .csv or .tsv) or one JSON object in each line (`jq -c '.[]'` makes that of a list)"
     )]
     Unreadable {
         /// The file.
@@ -139,8 +152,20 @@ impl ConfigDraft {
     /// [`InitError`].
     pub fn from_path(path: &str) -> Result<Self, InitError> {
         let mut samples = FileSamples::default();
+        let mut first: Option<(String, HashSet<usize>)> = None;
         for file in list_files(path)? {
             samples.add_file(&file)?;
+            let fields = samples.take_fields_of_file();
+            match &first {
+                None => first = Some((file, fields)),
+                Some((first, known)) if known.intersection(&fields).count() * 2 < fields.len() => {
+                    return Err(InitError::TwoKinds {
+                        first: first.clone(),
+                        other: file,
+                    });
+                }
+                Some(_) => {}
+            }
         }
         if samples.records == 0 {
             return Err(InitError::Empty {

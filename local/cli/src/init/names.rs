@@ -19,6 +19,14 @@ const COMPOUND_BEGINNINGS: &[&str] = &[
     "telefon",
     "mobil",
     "post",
+    "klant",
+    "bestel",
+    "betaal",
+    "verzend",
+    "telefoon",
+    "lever",
+    "factuur",
+    "totaal",
     "waren",
     "konto",
     "order",
@@ -35,6 +43,11 @@ const COMPOUND_BEGINNINGS: &[&str] = &[
 /// Words that follow those of the list above in names without a separator.
 const COMPOUND_ENDINGS: &[&str] = &[
     "nummer",
+    "methode",
+    "adres",
+    "plaats",
+    "bedrag",
+    "wijze",
     "nr",
     "id",
     "datum",
@@ -128,6 +141,10 @@ fn fold_letter(c: char) -> String {
 }
 
 fn split_compound(word: String) -> Vec<String> {
+    // A word of its own in several languages.
+    if word == "postcode" {
+        return vec![word];
+    }
     let split = COMPOUND_BEGINNINGS.iter().find_map(|beginning| {
         let rest = word.strip_prefix(beginning)?;
         COMPOUND_ENDINGS
@@ -156,6 +173,8 @@ mod tests {
             ("/Währung", "waehrung"),
             ("/Montant total (€)", "montant total"),
             ("/customerid", "customer id"),
+            ("/billing_postcode", "billing postcode"),
+            ("/klantnummer", "klant nummer"),
             ("/Kundenservice", "kundenservice"),
         ] {
             assert_eq!(split_words(pointer).join(" "), want, "{pointer}");

@@ -1,9 +1,12 @@
 //! What a field may be for, and how that is recognised: by the words of its name in several languages, and by its values.
 
 use super::field_samples::FieldSamples;
+use super::role_words::*;
+use shared::mapping::is_currency_code;
+
+use super::status_words::says_fraud_word;
 use super::value_shapes::{
-    ALMOST_ALL, find_number_form, find_time_shape, is_currency_code, is_digits, is_email, is_ip,
-    is_user_agent,
+    ALMOST_ALL, find_number_form, is_digits, is_email, is_ip, is_user_agent,
 };
 
 /// What a field is for.
@@ -34,228 +37,14 @@ pub(crate) enum Role {
     Status,
 }
 
-/// Words of which a name must have one.
-type WordGroup = &'static [&'static str];
-
-const ORDER: WordGroup = &[
-    "order",
-    "bestell",
-    "bestellung",
-    "auftrag",
-    "auftrags",
-    "commande",
-    "pedido",
-    "ordine",
-    "bestelling",
-    "transaction",
-    "transaktion",
-    "booking",
-    "buchung",
-    "buchungs",
-    "reserva",
-    "reservation",
-    "trip",
-];
-const ID: WordGroup = &[
-    "id",
-    "nr",
-    "nummer",
-    "number",
-    "no",
-    "num",
-    "numero",
-    "reference",
-    "ref",
-    "referenz",
-    "code",
-    "kennung",
-    "pnr",
-];
-const TIME: WordGroup = &[
-    "date",
-    "time",
-    "at",
-    "datum",
-    "zeit",
-    "zeitpunkt",
-    "fecha",
-    "data",
-    "timestamp",
-    "created",
-    "erstellt",
-    "booked",
-];
-const CREATED: WordGroup = &[
-    "created",
-    "erstellt",
-    "timestamp",
-    "datum",
-    "date",
-    "fecha",
-    "placed",
-    "booked",
-    "ordered",
-];
-const CUSTOMER: WordGroup = &[
-    "customer", "client", "kunde", "kunden", "cliente", "klant", "user", "account", "konto",
-    "buyer", "kaeufer", "member", "shopper",
-];
-const EMAIL: WordGroup = &["email", "mail", "correo", "courriel"];
-const PHONE: WordGroup = &[
-    "phone",
-    "telefon",
-    "telephone",
-    "telefono",
-    "mobile",
-    "mobil",
-    "handy",
-    "tel",
-    "telefoon",
-];
-const IP: WordGroup = &["ip"];
-const AGENT: WordGroup = &["agent", "useragent", "browser"];
-const DEVICE: WordGroup = &[
-    "device",
-    "geraet",
-    "geraete",
-    "fingerprint",
-    "visitor",
-    "cookie",
-    "dispositivo",
-    "appareil",
-];
-const CARD: WordGroup = &[
-    "card", "karte", "karten", "carte", "tarjeta", "carta", "kaart", "cc",
-];
-const TOKEN: WordGroup = &["fingerprint", "token", "hash", "id", "kennung"];
-const BIN: WordGroup = &["bin", "iin"];
-const AMOUNT: WordGroup = &[
-    "amount",
-    "total",
-    "sum",
-    "betrag",
-    "summe",
-    "gesamt",
-    "gesamtbetrag",
-    "gesamtsumme",
-    "bestellwert",
-    "warenwert",
-    "preis",
-    "wert",
-    "price",
-    "montant",
-    "importe",
-    "prezzo",
-    "totale",
-    "importo",
-    "bedrag",
-    "value",
-    "grand",
-];
-const CURRENCY: WordGroup = &[
-    "currency", "waehrung", "devise", "moneda", "valuta", "divisa",
-];
-const PAYMENT: WordGroup = &[
-    "payment",
-    "zahlung",
-    "zahlungs",
-    "zahl",
-    "paiement",
-    "pago",
-    "pagamento",
-    "betaling",
-    "gateway",
-];
-const METHOD: WordGroup = &[
-    "method", "methode", "art", "weise", "type", "mode", "metodo", "provider", "gateway", "names",
-];
-const SIGNED_UP: WordGroup = &[
-    "signed",
-    "signup",
-    "registered",
-    "registration",
-    "registriert",
-    "registrierung",
-    "angemeldet",
-    "inscription",
-    "alta",
-];
-const SHIPPING: WordGroup = &[
-    "shipping",
-    "ship",
-    "delivery",
-    "liefer",
-    "lieferung",
-    "lieferungs",
-    "versand",
-    "livraison",
-    "envio",
-    "entrega",
-    "spedizione",
-    "consegna",
-    "verzend",
-    "recipient",
-    "empfaenger",
-];
-const BILLING: WordGroup = &[
-    "billing",
-    "bill",
-    "invoice",
-    "rechnung",
-    "rechnungs",
-    "facturation",
-    "facturacion",
-    "fatturazione",
-    "factuur",
-];
-const STREET: WordGroup = &[
-    "street",
-    "address1",
-    "line1",
-    "strasse",
-    "rue",
-    "calle",
-    "via",
-    "straat",
-    "adresse",
-    "address",
-    "anschrift",
-    "indirizzo",
-    "direccion",
-];
-const CITY: WordGroup = &[
-    "city", "town", "ort", "stadt", "ville", "ciudad", "citta", "stad", "plaats",
-];
-const ZIP: WordGroup = &[
-    "zip",
-    "postal",
-    "postcode",
-    "plz",
-    "postleitzahl",
-    "leitzahl",
-    "cp",
-    "cap",
-];
-const COUNTRY: WordGroup = &["country", "land", "pays", "pais", "paese"];
-const STATUS: WordGroup = &[
-    "status",
-    "state",
-    "label",
-    "fraud",
-    "betrug",
-    "chargeback",
-    "zustand",
-    "estado",
-    "stato",
-    "etat",
-];
-
 /// What a role needs: words, of which the name must have one of each group, and values that fit.
 pub(crate) struct RoleSigns {
     pub(crate) role: Role,
     /// Alternatives, the clearest first.
     pub(crate) words: &'static [&'static [WordGroup]],
     fits: fn(&FieldSamples) -> bool,
+    /// Words that a name must not have.
+    unless: &'static [WordGroup],
     /// Whether the values alone are enough.
     by_values: bool,
 }
@@ -266,138 +55,168 @@ pub(crate) const ROLE_SIGNS: &[RoleSigns] = &[
         role: Role::Email,
         words: &[&[EMAIL]],
         fits: |field| field.share_of(is_email) >= 0.8,
+        unless: &[],
         by_values: true,
     },
     RoleSigns {
         role: Role::IpAddress,
         words: &[&[IP]],
         fits: |field| field.share_of(is_ip) >= 0.8,
+        unless: &[],
         by_values: true,
     },
     RoleSigns {
         role: Role::UserAgent,
         words: &[&[AGENT]],
         fits: |field| field.share_of(is_user_agent) >= 0.5,
+        unless: &[],
         by_values: true,
     },
     RoleSigns {
         role: Role::Currency,
         words: &[&[CURRENCY]],
         fits: is_currency,
+        unless: &[],
         by_values: true,
     },
     RoleSigns {
         role: Role::SignedUpAt,
         words: &[&[SIGNED_UP], &[CUSTOMER, CREATED]],
         fits: is_time,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::OrderTime,
         words: &[&[ORDER, TIME], &[CREATED], &[TIME]],
         fits: is_time,
+        unless: &[],
         by_values: true,
     },
     RoleSigns {
         role: Role::CustomerId,
         words: &[&[CUSTOMER, ID], &[CUSTOMER]],
-        fits: |field| !is_time(field) && !field.has_spaces(),
+        fits: is_account,
+        unless: &[NOT_A_CUSTOMER],
         by_values: false,
     },
     RoleSigns {
         role: Role::CardBin,
         words: &[&[BIN]],
         fits: |field| field.share_of(|text| is_digits(text, 6..=8)) >= ALMOST_ALL,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::CardFingerprint,
         words: &[&[CARD, TOKEN]],
-        fits: |field| !field.has_spaces(),
+        fits: |field| !field.has_spaces() && field.values.len() > 1,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::DeviceId,
         words: &[&[DEVICE, ID], &[DEVICE]],
         fits: |field| !field.has_spaces() && field.values.len() > 3,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::OrderId,
         words: &[&[ORDER, ID], &[ORDER], &[ID]],
         fits: |field| field.is_mostly_different() && !field.has_spaces(),
+        unless: &[],
         by_values: true,
     },
     RoleSigns {
         role: Role::Amount,
         words: &[&[ORDER, AMOUNT], &[AMOUNT, AMOUNT], &[AMOUNT]],
         fits: is_amount,
+        unless: &[NOT_THE_TOTAL],
         by_values: false,
     },
     RoleSigns {
         role: Role::PaymentMethod,
         words: &[&[PAYMENT, METHOD], &[PAYMENT]],
         fits: is_word,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::Phone,
         words: &[&[PHONE]],
         fits: |field| field.share_of(has_digits) >= 0.8,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::ShippingCountry,
         words: &[&[SHIPPING, COUNTRY]],
         fits: is_word,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::ShippingZip,
         words: &[&[SHIPPING, ZIP]],
-        fits: has_values,
+        fits: is_short,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::ShippingCity,
         words: &[&[SHIPPING, CITY]],
         fits: has_values,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::ShippingStreet,
         words: &[&[SHIPPING, STREET]],
         fits: |field| field.share_of(has_digits) >= 0.3,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::BillingCountry,
         words: &[&[BILLING, COUNTRY], &[COUNTRY]],
         fits: is_word,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::BillingZip,
         words: &[&[BILLING, ZIP], &[ZIP]],
-        fits: has_values,
+        fits: is_short,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::BillingCity,
         words: &[&[BILLING, CITY], &[CITY]],
         fits: has_values,
+        unless: &[],
         by_values: false,
     },
     RoleSigns {
         role: Role::BillingStreet,
         words: &[&[BILLING, STREET], &[STREET]],
         fits: |field| field.share_of(has_digits) >= 0.3,
+        unless: &[],
         by_values: false,
+    },
+    RoleSigns {
+        role: Role::Status,
+        words: &[],
+        fits: says_fraud,
+        unless: &[],
+        by_values: true,
     },
     RoleSigns {
         role: Role::Status,
         words: &[&[STATUS]],
         fits: is_word,
+        unless: &[],
         by_values: false,
     },
 ];
@@ -418,7 +237,8 @@ impl RoleSigns {
         field: &FieldSamples,
         words: &[String],
     ) -> Option<(u32, Evidence)> {
-        if field.filled == 0 || !(self.fits)(field) {
+        let is_ruled_out = self.unless.iter().any(|group| has_word(words, group));
+        if field.filled == 0 || is_ruled_out || !(self.fits)(field) {
             return None;
         }
         let alternatives = self.words.iter().zip((1..=3).rev());
@@ -456,15 +276,32 @@ impl FieldSamples {
 }
 
 fn is_time(field: &FieldSamples) -> bool {
-    find_time_shape(field).is_some()
+    field.time_shape().is_some()
 }
 
 fn is_currency(field: &FieldSamples) -> bool {
-    field.share_of(is_currency_code) >= 0.8
+    field.share_of(|text| is_currency_code(&text.to_ascii_uppercase())) >= 0.8
 }
 
 fn is_amount(field: &FieldSamples) -> bool {
     find_number_form(field).is_some() && !is_time(field)
+}
+
+/// Something that names an account: neither the same for all nor one of a few.
+fn is_account(field: &FieldSamples) -> bool {
+    let is_few = field.filled > 100 && field.values.len() < 10;
+    !is_time(field) && !field.has_spaces() && field.values.len() > 1 && !is_few
+}
+
+/// Whether a word of a small set says that an order was fraud.
+fn says_fraud(field: &FieldSamples) -> bool {
+    is_word(field)
+        && field.values.len() <= 20
+        && field.values.iter().any(|value| says_fraud_word(value))
+}
+
+fn is_short(field: &FieldSamples) -> bool {
+    field.share_of(|text| (3..=10).contains(&text.chars().count())) >= ALMOST_ALL
 }
 
 /// A word of a small set, such as a country or a method.

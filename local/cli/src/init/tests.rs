@@ -128,6 +128,7 @@ fn what_cannot_be_guessed_is_a_question() {
             "which field is the order's id? Without it no order is read.",
             "which field says when the order was made? Without it no order is read.",
             "which field names the customer's account?",
+            "which field is the amount of the order? Rules on money need `order_price`. Fields with numbers: /size",
         ]
     );
     assert_eq!((summary.variables, summary.rules), (2, 0));
@@ -143,8 +144,134 @@ fn day_and_month_that_can_be_exchanged_are_a_question() {
     assert!(drafted("05/06/2026").contains(question));
     assert!(!drafted("25/06/2026").contains(question));
     assert!(drafted("25/06/2026").contains("{time: [\"%d/%m/%Y\"]}"));
+    let dashes = draft(
+        "a.csv",
+        b"order_id,order_date\n1,06-01-2026\n2,06-02-2026\n",
+    )
+    .unwrap();
+    assert!(dashes.mapping.contains(question), "{}", dashes.mapping);
     let american = drafted("06/25/2026");
     assert!(american.contains("{time: [\"%m/%d/%Y\"]}"), "{american}");
+}
+
+/// The line of a draft that begins with this, without its comment.
+fn line_of(mapping: &str, beginning: &str) -> String {
+    let mut lines = mapping.lines();
+    let line = lines.find(|line| line.trim_start().starts_with(beginning));
+    let line = line.unwrap_or_default();
+    line.split_once(" # ")
+        .map_or(line, |(line, _)| line)
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn a_field_that_is_no_account_is_not_taken_for_one() {
+    let mapping = |header: &str, value: &str| {
+        let row = |number: u32| format!("{number},2026-06-01,{value},{number}\n");
+        let csv = format!(
+            "order_id,order_date,{header},amount\n{}{}",
+            row(10),
+            row(11)
+        );
+        draft("a.csv", csv.as_bytes()).unwrap().mapping
+    };
+    for (header, value) in [
+        ("Shopper Country", "NL"),
+        ("Company Account", "MyCo"),
+        ("client_ip", "10.0.0.9:443"),
+        ("customer_group", "retail"),
+    ] {
+        assert_eq!(
+            line_of(&mapping(header, value), "customer_id:"),
+            "",
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn guests_are_asked_about() {
+    let csv = "order_id,order_date,customer_id,amount\n1,2026-06-01,0,5\n2,2026-06-02,0,6\n3,2026-06-03,77,7\n";
+    let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
+    assert!(
+        mapping.contains("no_value:\n  /customer_id: [\"0\"]\n"),
+        "{mapping}"
+    );
+}
+
+#[test]
+fn an_address_is_one_address() {
+    let csv = "Commande;Date;Adresse de livraison;Code postal;Ville;Montant TTC;Montant HT\n\
+               1;2026-06-01;Rue A 1;75001;Paris;12,00;10,00\n2;2026-06-02;Rue B 2;69001;Lyon;24,00;20,00\n";
+    let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
+    assert_eq!(
+        line_of(&mapping, "shipping_zip:"),
+        "shipping_zip: \"/Code postal\""
+    );
+    assert_eq!(
+        line_of(&mapping, "order_price:"),
+        "order_price: {from: \"/Montant TTC\", type: FLOAT, required: true}"
+    );
+    let csv = "order_id,order_date,billing_address_1,billing_postcode\n1,2026-06-01,Main St 5,10001\n2,2026-06-02,Elm St 6,10002\n";
+    let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
+    assert_eq!(
+        line_of(&mapping, "billing_zip:"),
+        "billing_zip: /billing_postcode"
+    );
+}
+
+#[test]
+fn ids_are_no_times_and_no_numbers() {
+    let csv = "order_id,order_date,customer_id,reference\n1,2026-06-01,1000000000,ORD-30000\n2,2026-06-02,1000000007,ORD-30001\n";
+    let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
+    assert_eq!(
+        line_of(&mapping, "customer_id:"),
+        "customer_id: /customer_id"
+    );
+    assert!(!mapping.contains("number:"), "{mapping}");
+}
+
+#[test]
+fn names_that_would_break_the_draft_do_not() {
+    for csv in [
+        "order_id,null,card_orders_1d\n1,a,5\n2,b,6\n",
+        "order_id,\"free\ntext\"\n1,a\n2,a\n",
+        "order_id,\"evil\nevent_type: hacked\n#\"\n1,a\n2,b\n",
+    ] {
+        let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
+        assert!(!mapping.contains("\nevent_type: hacked"), "{mapping}");
+    }
+}
+
+#[test]
+fn what_is_known_later_is_no_variable() {
+    let csv = "order_id,order_date,disputed,last name,amount\n1,2026-06-01,true,Doe,5\n2,2026-06-02,false,Roe,6\n3,2026-06-03,false,Doe,7\n";
+    let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
+    assert!(!mapping.contains("\n  disputed:"), "{mapping}");
+    assert!(
+        mapping.contains("/last name is left out: the name of a person"),
+        "{mapping}"
+    );
+}
+
+#[test]
+fn a_folder_of_two_kinds_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.csv"), "order_id,amount\n1,5\n").unwrap();
+    fs::write(dir.path().join("b.csv"), "dispute,reason,opened\nx,y,z\n").unwrap();
+    let error = ConfigDraft::from_path(dir.path().to_str().unwrap()).unwrap_err();
+    assert!(
+        error.to_string().contains("have different fields"),
+        "{error}"
+    );
+    fs::write(dir.path().join("b.csv"), "order_id,amount\n2,6\n").unwrap();
+    assert_eq!(
+        ConfigDraft::from_path(dir.path().to_str().unwrap())
+            .unwrap()
+            .records,
+        2
+    );
 }
 
 #[test]
@@ -160,7 +287,8 @@ fn files_that_are_no_orders_get_a_sentence() {
     );
     assert_eq!(
         refused("a.jsonl", b"\x00\x01\x02binary\n\xff\xfe\n"),
-        "a.jsonl: none of the first 2 records could be read; it should be CSV (.csv, .tsv) or one JSON object in each line"
+        "a.jsonl: none of the first 2 records could be read; it should be CSV (named .csv or .tsv) or one JSON object in each line \
+         (`jq -c '.[]'` makes that of a list)"
     );
     assert_eq!(
         refused("a.csv", b"id,total,id\n1,2,3\n"),

@@ -1,15 +1,20 @@
 //! What values look like: addresses, times, numbers, codes.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use event::Timestamp;
 use jiff::tz::TimeZone;
-use shared::mapping::{number_forms, read_number_in, read_time_in};
+use shared::mapping::{TimeFormat, number_forms, read_number_in};
 
 use super::field_samples::FieldSamples;
+use super::names::split_words;
+use super::role_words::{CREATED, SIGNED_UP, TIME, has_word};
 
 /// The share of values that must have a shape, so that a few broken ones hide nothing.
 pub(crate) const ALMOST_ALL: f64 = 0.95;
+/// Values that tell whether a field may have times.
+const FIRST_VALUES: usize = 30;
 /// Forms of one column's times.
 const MOST_TIME_FORMS: usize = 4;
 
@@ -19,6 +24,7 @@ const TIME_FORMS: &[&str] = &[
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M:%S",
     "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%d %H:%M:%S %z",
     "%Y-%m-%d",
     "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M",
@@ -29,22 +35,46 @@ const TIME_FORMS: &[&str] = &[
     "%d/%m/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M",
     "%d/%m/%Y",
+    "%d/%m/%y %H:%M",
+    "%d/%m/%y",
     "%m/%d/%Y %H:%M:%S",
     "%m/%d/%Y %H:%M",
+    "%m/%d/%Y %I:%M:%S %p",
     "%m/%d/%Y %I:%M %p",
     "%m/%d/%Y",
-    "%d/%m/%y",
+    "%m/%d/%y %H:%M",
+    "%m/%d/%y",
     "%d-%m-%Y %H:%M:%S",
     "%d-%m-%Y %H:%M",
+    "%d-%m-%Y %H.%M",
     "%d-%m-%Y",
+    "%m-%d-%Y %H:%M:%S",
+    "%m-%d-%Y %H:%M",
+    "%m-%d-%Y",
     "%Y/%m/%d %H:%M:%S",
     "%Y/%m/%d",
+    "%b %d, %Y %I:%M:%S %p",
+    "%b %d, %Y",
     "%d %b %Y %H:%M:%S",
     "%d %b %Y",
+    "%d %B %Y",
+    "%d-%b-%y",
     "%Y%m%d",
-    "unix",
-    "unix_ms",
 ];
+
+/// Seconds and milliseconds since 1970: read only where the name says that it is a time, because ids look the same.
+const UNIX_FORMS: &[&str] = &["unix", "unix_ms"];
+
+/// A form with its name.
+type NamedForm = (&'static str, TimeFormat);
+
+static FORMS: LazyLock<Vec<NamedForm>> = LazyLock::new(|| parse_forms(TIME_FORMS));
+static UNIX: LazyLock<Vec<NamedForm>> = LazyLock::new(|| parse_forms(UNIX_FORMS));
+
+fn parse_forms(names: &'static [&'static str]) -> Vec<NamedForm> {
+    let parse = |name: &&'static str| Some((*name, TimeFormat::parse(name).ok()?));
+    names.iter().filter_map(parse).collect()
+}
 
 /// How the times of a field are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,16 +103,30 @@ pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
             lacks_zone: field.share_of(has_zone) < 1.0,
         });
     }
-    let reads = |form: &str, text: &str| {
-        read_time_in(form, text).is_some_and(|time| is_plausible_year(&time))
+    let words = split_words(&field.pointer);
+    let is_named = [TIME, CREATED, SIGNED_UP]
+        .iter()
+        .any(|group| has_word(&words, group));
+    let known: Vec<&NamedForm> = FORMS
+        .iter()
+        .chain(is_named.then_some(&*UNIX).into_iter().flatten())
+        .collect();
+    let reads = |form: &TimeFormat, text: &str| {
+        form.normalize(text)
+            .is_some_and(|time| is_plausible_year(&time))
     };
+    // Most fields have no times, and the first values tell.
+    let is_time = |text: &String| known.iter().any(|(_, form)| reads(form, text));
+    if !field.values.iter().take(FIRST_VALUES).any(is_time) {
+        return None;
+    }
     let mut left: Vec<&str> = field.values.iter().map(String::as_str).collect();
-    let mut forms: Vec<&'static str> = Vec::new();
-    while !left.is_empty() && forms.len() < MOST_TIME_FORMS {
-        let counted = TIME_FORMS
-            .iter()
-            .rev()
-            .map(|form| (left.iter().filter(|text| reads(form, text)).count(), *form));
+    let mut chosen: Vec<&NamedForm> = Vec::new();
+    while !left.is_empty() && chosen.len() < MOST_TIME_FORMS {
+        let counted = known.iter().rev().map(|form| {
+            let count = left.iter().filter(|text| reads(&form.1, text)).count();
+            (count, *form)
+        });
         // Of equal forms the first of the table.
         let Some((count, form)) = counted.max_by_key(|(count, _)| *count) else {
             break;
@@ -90,28 +134,38 @@ pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
         if count == 0 {
             break;
         }
-        forms.push(form);
-        left.retain(|text| !reads(form, text));
+        chosen.push(form);
+        left.retain(|text| !reads(&form.1, text));
     }
-    let covered = field.share_of(|text| forms.iter().any(|form| reads(form, text)));
-    if covered < ALMOST_ALL || forms.is_empty() {
+    let covered = field.share_of(|text| chosen.iter().any(|(_, form)| reads(form, text)));
+    if covered < ALMOST_ALL || chosen.is_empty() {
         return None;
     }
-    let exchanged = |form: &str| form.replace("%d/%m", "%m/%d");
-    let is_ambiguous = forms.iter().any(|form| {
-        form.starts_with("%d/%m")
-            && field
-                .values
-                .iter()
-                .filter(|text| reads(form, text))
-                .all(|text| reads(&exchanged(form), text))
+    let is_ambiguous = chosen.iter().any(|(name, form)| {
+        find_exchanged_form(name).is_some_and(|exchanged| {
+            let mut own = field.values.iter().filter(|text| reads(form, text));
+            own.all(|text| reads(exchanged, text))
+        })
     });
-    let is_unix = forms.iter().all(|form| form.starts_with("unix"));
+    let forms: Vec<&'static str> = chosen.iter().map(|(name, _)| *name).collect();
+    let has_zone = |form: &&str| form.contains("%z") || UNIX_FORMS.contains(form);
     Some(TimeShape {
-        lacks_zone: !is_unix && forms.iter().any(|form| !form.contains("%z")),
+        lacks_zone: !forms.iter().all(has_zone),
         forms,
         is_ambiguous,
     })
+}
+
+/// The form with day and month exchanged.
+fn find_exchanged_form(name: &str) -> Option<&'static TimeFormat> {
+    let exchanged = ['/', '-'].into_iter().find_map(|sign| {
+        let rest = name.strip_prefix(&format!("%d{sign}%m"))?;
+        Some(format!("%m{sign}%d{rest}"))
+    })?;
+    let mut forms = FORMS.iter();
+    forms
+        .find(|(name, _)| *name == exchanged)
+        .map(|(_, form)| form)
 }
 
 /// A number that is no time is often one before 1990 or after 2100.
@@ -154,15 +208,6 @@ pub(crate) fn is_email(text: &str) -> bool {
 
 pub(crate) fn is_ip(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
-}
-
-pub(crate) fn is_currency_code(text: &str) -> bool {
-    const CODES: &[&str] = &[
-        "AED", "AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF",
-        "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON",
-        "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "VND", "ZAR",
-    ];
-    CODES.contains(&text.to_ascii_uppercase().as_str())
 }
 
 pub(crate) fn is_user_agent(text: &str) -> bool {

@@ -13,9 +13,9 @@ use crate::computed_source::JsonPointer;
 use crate::value_source::{NOT_AS_WRITTEN, read_scalar};
 
 use number_format::NumberFormat;
-pub use number_format::{number_forms, read_number_in};
+pub use number_format::{is_currency_code, number_forms, read_number_in};
+pub use time_format::TimeFormat;
 use time_format::TimeFormats;
-pub use time_format::read_time_in;
 
 /// For each pointer, how the value there is written.
 ///
@@ -127,6 +127,9 @@ mod tests {
         check(german, r#""1.23.456""#, "unreadable");
         check(german, r#""1,234,567""#, "unreadable");
         check(german, r#""n/a""#, "unreadable");
+        check(german, r#""0.500""#, "unreadable");
+        check(german, r#""0,500""#, r#""0.500""#);
+        check(german, r#""VIP10""#, "unreadable");
         check(german, "12.5", "12.5");
         check(german, r#""""#, r#""""#);
         check("{number: '1,234.56'}", r#""$1,234.56""#, r#""1234.56""#);
@@ -153,6 +156,11 @@ mod tests {
             "{time: '%d/%b/%Y %H:%M:%S %z'}",
             r#""01/Jun/2026 10:15:00 +0200""#,
             r#""2026-06-01T08:15:00Z""#,
+        );
+        check(
+            "{time: '%Y-%m-%d %H:%M %Q'}",
+            r#""2026-06-01 10:00 America/New_York""#,
+            r#""2026-06-01T14:00:00Z""#,
         );
         check("{time: unix}", "1780308900", r#""2026-06-01T10:15:00Z""#);
         check(

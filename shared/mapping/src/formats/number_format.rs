@@ -96,7 +96,9 @@ impl NumberFormat {
         let first = groups.next()?;
         let mut joined = first.to_owned();
         for group in groups {
-            if group.len() != 3 || !(1..=3).contains(&first.len()) {
+            // 0.500 with this separator is half of something, written by somebody else.
+            let is_first = (1..=3).contains(&first.len()) && !first.starts_with('0');
+            if group.len() != 3 || !is_first {
                 return None;
             }
             joined.push_str(group);
@@ -110,15 +112,27 @@ fn strip_currency(text: &str) -> &str {
     let is_sign =
         |c: char| c.is_whitespace() || matches!(c, '€' | '$' | '£' | '¥' | '₹' | '₽' | '₺');
     let text = text.trim_matches(is_sign);
-    let is_code = |code: &str| code.bytes().all(|byte| byte.is_ascii_uppercase());
     let text = match text.split_at_checked(3) {
-        Some((code, rest)) if is_code(code) => rest,
+        Some((code, rest)) if is_currency_code(code) => rest,
         _ => text,
     };
     let end = text.len().saturating_sub(3);
     let text = match text.split_at_checked(end) {
-        Some((rest, code)) if code.len() == 3 && is_code(code) => rest,
+        Some((rest, code)) if is_currency_code(code) => rest,
         _ => text,
     };
     text.trim_matches(is_sign)
+}
+
+/// The codes of the currencies (ISO 4217) that shops are paid in.
+const CURRENCY_CODES: &[&str] = &[
+    "AED", "AUD", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP", "EUR",
+    "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "KWD", "MAD", "MXN", "MYR",
+    "NGN", "NOK", "NZD", "PEN", "PHP", "PKR", "PLN", "QAR", "RON", "RSD", "RUB", "SAR", "SEK",
+    "SGD", "THB", "TRY", "TWD", "UAH", "USD", "VND", "ZAR",
+];
+
+/// Whether a text is the code of a currency that shops are paid in, such as `EUR`, in capitals.
+pub fn is_currency_code(text: &str) -> bool {
+    CURRENCY_CODES.contains(&text)
 }

@@ -6,9 +6,12 @@ use jiff::Timestamp;
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use serde::{Deserialize, de};
 
-/// One way to write times.
+/// One way to write times, as `formats` of a mapping file names it.
 #[derive(Debug)]
-enum TimeFormat {
+pub struct TimeFormat(TimeForm);
+
+#[derive(Debug)]
+enum TimeForm {
     /// Seconds since 1970, with or without a fraction.
     UnixSeconds,
     /// Milliseconds since 1970.
@@ -56,12 +59,6 @@ impl<'de> de::Visitor<'de> for TimeFormatsVisitor {
     }
 }
 
-/// The time in `text` as ISO 8601, without a zone if it has none; `None` if it is not written in `form`, which is as in
-/// `formats` of a mapping file: conversions such as `%d.%m.%Y`, `unix` or `unix_ms`.
-pub fn read_time_in(form: &str, text: &str) -> Option<String> {
-    TimeFormat::parse(form).ok()?.normalize(text)
-}
-
 impl TimeFormats {
     /// The time as ISO 8601, without a zone if the text has none; `None` if it is not written in one of the forms.
     pub(super) fn normalize(&self, text: &str) -> Option<String> {
@@ -70,17 +67,21 @@ impl TimeFormats {
 }
 
 impl TimeFormat {
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads the name of a form: conversions such as `%d.%m.%Y`, `unix` or `unix_ms`.
+    ///
+    /// # Errors
+    /// A sentence, if it gives no whole date.
+    pub fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "unix" => return Ok(Self::UnixSeconds),
-            "unix_ms" => return Ok(Self::UnixMilliseconds),
+            "unix" => return Ok(Self(TimeForm::UnixSeconds)),
+            "unix_ms" => return Ok(Self(TimeForm::UnixMilliseconds)),
             _ => {}
         }
         // What it writes of a time it must be able to read again as a date.
         let example = Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
         let written = strtime::format(text, &example).ok();
         match written.and_then(|written| read_conversions(text, &written)) {
-            Some(_) => Ok(Self::Conversions(text.to_owned())),
+            Some(_) => Ok(Self(TimeForm::Conversions(text.to_owned()))),
             None => Err(format!(
                 "`{text}` gives no whole date; write conversions such as %d.%m.%Y %H:%M:%S, or unix, or unix_ms"
             )),
@@ -88,11 +89,11 @@ impl TimeFormat {
     }
 
     /// The time as ISO 8601, without a zone if the text has none; `None` if it is not written in this form.
-    fn normalize(&self, text: &str) -> Option<String> {
-        match self {
-            Self::UnixSeconds => read_unix(text, 1),
-            Self::UnixMilliseconds => read_unix(text, 1000),
-            Self::Conversions(format) => read_conversions(format, text),
+    pub fn normalize(&self, text: &str) -> Option<String> {
+        match &self.0 {
+            TimeForm::UnixSeconds => read_unix(text, 1),
+            TimeForm::UnixMilliseconds => read_unix(text, 1000),
+            TimeForm::Conversions(format) => read_conversions(format, text),
         }
     }
 }
@@ -110,6 +111,9 @@ fn read_unix(text: &str, parts: i64) -> Option<String> {
 
 fn read_conversions(format: &str, text: &str) -> Option<String> {
     let parsed = BrokenDownTime::parse(format, text).ok()?;
+    if parsed.iana_time_zone().is_some() {
+        return Some(parsed.to_zoned().ok()?.timestamp().to_string());
+    }
     if parsed.offset().is_some() {
         return Some(parsed.to_timestamp().ok()?.to_string());
     }

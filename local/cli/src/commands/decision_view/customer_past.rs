@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::decisions::Decision;
 
-use crate::commands::output::printable_value;
+use crate::printable::printable_value;
 
 /// Describes the earlier orders among `decisions`, which are those of the customer: a line for what was decided, and one
 /// for what was reported. Empty if there is no earlier order.

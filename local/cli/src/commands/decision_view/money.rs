@@ -7,7 +7,7 @@ use aws_sdk_frauddetector::Client;
 use shared::decisions::Decision;
 use shared::mapping::Mapping;
 
-use crate::commands::output::printable_value;
+use crate::printable::printable_value;
 
 /// Where the money of an order is among its variables.
 #[derive(Clone, Debug, Default)]

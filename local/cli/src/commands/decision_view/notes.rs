@@ -9,7 +9,7 @@ use shared::decisions::Decision;
 
 use super::RuleBook;
 use crate::commands::list::{format_entry, read_list_entries};
-use crate::commands::output::printable_value;
+use crate::printable::printable_value;
 
 /// The most variables that are named as reasons of a score.
 const MOST_REASONS: usize = 5;

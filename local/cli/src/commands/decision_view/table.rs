@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use shared::decisions::Decision;
 
 use super::DecisionReader;
-use crate::commands::output::printable_value;
+use crate::printable::printable_value;
 
 /// The most decisions that a table shows.
 const ROWS: usize = 100;

@@ -6,7 +6,7 @@ use shared::mapping::SeenLinks;
 
 use super::sheet::Sheet;
 use super::{DecisionNotes, DecisionReader};
-use crate::commands::output::printable_value;
+use crate::printable::printable_value;
 
 /// Describes one decision in full: what was decided and why, what was unusual, scores, what the customer did before, labels,
 /// and then everything else.
