@@ -482,6 +482,7 @@ decision:
 const LABELS: &str = "
 # What became of orders: `fraudstream run label FILE` reads chargebacks, see docs/mapping.md#labels. A CSV file with the headers
 # EVENT_ID, EVENT_LABEL and LABEL_TIMESTAMP needs no section.
+# A date such as 03/04/2026 is read with the month first: say its form in `formats`.
 # labels:
 #   event_id: /order_id
 #   kind: /kind
