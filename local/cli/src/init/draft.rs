@@ -206,6 +206,12 @@ impl<'a> Draft<'a> {
         self.chosen.get(&role).map(|chosen| chosen.field)
     }
 
+    /// Whether any field becomes a variable.
+    pub(crate) fn has_variables(&self) -> bool {
+        let mut roles = self.chosen.keys();
+        !self.others.is_empty() || roles.any(|role| role.variable().is_some())
+    }
+
     pub(crate) fn has(&self, role: Role) -> bool {
         self.chosen.contains_key(&role)
     }

@@ -26,6 +26,7 @@ use thiserror::Error;
 
 use crate::apply::{DetectorTemplate, InvalidTemplate, TemplateInputs};
 use crate::input::InputError;
+use crate::printable::printable_value;
 
 use draft::Draft;
 use field_samples::FileSamples;
@@ -87,6 +88,16 @@ pub enum InitError {
         path: String,
         /// How many were tried.
         records: u64,
+    },
+    /// No field can be a variable.
+    #[error(
+        "no field of {path} tells orders apart, so there is nothing that rules could read; its fields are {fields}"
+    )]
+    NoVariables {
+        /// The file.
+        path: String,
+        /// The fields.
+        fields: String,
     },
     /// A draft would overwrite a file.
     #[error("{path} exists, and nothing is overwritten; name another folder with --out")]
@@ -179,6 +190,14 @@ impl ConfigDraft {
             });
         }
         let draft = Draft::make(&samples);
+        if !draft.has_variables() {
+            let fields = samples.fields.iter().take(20);
+            let fields: Vec<String> = fields.map(|it| printable_value(&it.pointer)).collect();
+            return Err(InitError::NoVariables {
+                path: path.to_owned(),
+                fields: fields.join(", "),
+            });
+        }
         let name = Path::new(path)
             .file_name()
             .map_or(path.into(), |name| name.to_string_lossy());

@@ -236,12 +236,21 @@ fn ids_are_no_times_and_no_numbers() {
 fn names_that_would_break_the_draft_do_not() {
     for csv in [
         "order_id,null,card_orders_1d\n1,a,5\n2,b,6\n",
-        "order_id,\"free\ntext\"\n1,a\n2,a\n",
+        "order_id,\"free\ntext\"\n1,a\n2,b\n",
         "order_id,\"evil\nevent_type: hacked\n#\"\n1,a\n2,b\n",
     ] {
         let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
         assert!(!mapping.contains("\nevent_type: hacked"), "{mapping}");
     }
+}
+
+#[test]
+fn a_file_without_anything_to_judge_by_gets_a_sentence() {
+    let error = draft("a.csv", b"order_id,note\n1,a\n2,a\n").unwrap_err();
+    assert_eq!(
+        error,
+        "no field of a.csv tells orders apart, so there is nothing that rules could read; its fields are /order_id, /note"
+    );
 }
 
 #[test]
