@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use shared::mapping::read_number_in;
 
-use super::aggregate_drafts::all_aggregate_names;
+use super::aggregate_table::all_aggregate_names;
 use super::field_samples::{FieldSamples, FileSamples};
 use super::names::split_words;
 use super::role_words::{BILLING, KNOWN_LATER, PERSON_NAME, has_word};
 use super::roles::{Evidence, ROLE_SIGNS, Role};
 use super::status_words::{StatusMeaning, find_meaning};
-use super::value_shapes::{TimeShape, find_number_form};
+use super::time_shape::TimeShape;
+use super::value_shapes::find_number_form;
 
 /// Values of a field that rules and models can use as they are.
 const MOST_CATEGORIES: usize = 100;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use shared::records::{Origin, Position, Record};
 
 use super::InitError;
-use super::value_shapes::{TimeShape, find_time_shape};
+use super::time_shape::TimeShape;
 use crate::input::{InputError, RecordInput, is_csv, open_csv_file};
 
 /// Records that are looked at; a draft needs no more.
@@ -51,12 +51,6 @@ impl FieldSamples {
         } else {
             self.has_more = true;
         }
-    }
-
-    /// How its times are written; `None` if it has other values. Asked when all values are there.
-    pub(crate) fn time_shape(&self) -> Option<&TimeShape> {
-        let shape = self.time_shape.get_or_init(|| find_time_shape(self));
-        shape.as_ref()
     }
 
     /// The share of the different values that fulfil a condition; 0 if there is none.

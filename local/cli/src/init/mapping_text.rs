@@ -7,22 +7,8 @@ use super::field_samples::FieldSamples;
 use super::roles::{Evidence, Role};
 use super::status_words::StatusMeaning;
 use super::value_shapes::{find_number_form, needs_number_form};
+use super::yaml_text::quote_yaml;
 use crate::printable::{cut_value, printable_value};
-
-/// A text that YAML reads as this text.
-pub(super) fn quote_yaml(text: &str) -> String {
-    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '.' | '-'))
-        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
-            .contains(&text.to_ascii_lowercase().as_str());
-    if is_plain {
-        return text.to_owned();
-    }
-    // JSON's texts are YAML's texts in double quotation marks.
-    serde_json::Value::from(text).to_string()
-}
 
 /// Examples of a field's values for a comment, on one line.
 pub(super) fn show_examples(field: &FieldSamples) -> String {

@@ -2,6 +2,7 @@
 //! languages, and from its values; what cannot be guessed is a question in the draft.
 
 mod aggregate_drafts;
+mod aggregate_table;
 mod detector_text;
 mod draft;
 mod field_samples;
@@ -13,7 +14,9 @@ mod roles;
 mod status_words;
 #[cfg(test)]
 mod tests;
+mod time_shape;
 mod value_shapes;
+mod yaml_text;
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -10,6 +10,7 @@ use shared::mapping::{TimeFormat, number_forms, read_number_in};
 use super::field_samples::FieldSamples;
 use super::names::split_words;
 use super::role_words::{CREATED, SIGNED_UP, TIME, has_word};
+use super::time_shape::TimeShape;
 
 /// The share of values that must have a shape, so that a few broken ones hide nothing.
 pub(crate) const ALMOST_ALL: f64 = 0.95;
@@ -76,19 +77,16 @@ fn parse_forms(names: &'static [&'static str]) -> Vec<NamedForm> {
     names.iter().filter_map(parse).collect()
 }
 
-/// How the times of a field are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TimeShape {
-    /// The forms; none if all are read without one.
-    pub(crate) forms: Vec<&'static str>,
-    /// Whether another order of day and month fits as well.
-    pub(crate) is_ambiguous: bool,
-    /// Whether some time has no zone.
-    pub(crate) lacks_zone: bool,
+impl FieldSamples {
+    /// How its times are written; `None` if it has other values. Asked when all values are there.
+    pub(crate) fn time_shape(&self) -> Option<&TimeShape> {
+        let shape = self.time_shape.get_or_init(|| find_time_shape(self));
+        shape.as_ref()
+    }
 }
 
 /// How the times of a field are written; `None` if it has other values.
-pub(crate) fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
+fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
     // 03/04/2026 is read without a form, too, but nobody knows by itself in which order.
     let is_native = |text: &str| {
         text.as_bytes().get(4) == Some(&b'-') && Timestamp::parse_in(text, &TimeZone::UTC).is_ok()
