@@ -52,6 +52,18 @@ def environment(**more):
     }
 
 
+def make_call(fraudstream, home, cwd=ROOT):
+    """A function that calls the command on a folder of state, from a folder; a failure shows what it said."""
+
+    def call(*arguments, check=True, **env):
+        command = [str(fraudstream), "--home", str(home), *map(str, arguments)]
+        done = subprocess.run(command, cwd=cwd, env=environment() | env, capture_output=True, text=True, timeout=600)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return call
+
+
 def run(*command, cwd=ROOT, env=None, timeout=3000):
     """Runs a command to its end; a failure shows all it printed."""
     done = subprocess.run(

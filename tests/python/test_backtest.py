@@ -2,23 +2,16 @@
 
 import json
 import pathlib
-import subprocess
 
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, make_call
 
 
 @pytest.fixture(scope="module")
 def call(fraudstream, tmp_path_factory):
     """A folder in which the sample's orders are decided and their chargebacks are known."""
     home = tmp_path_factory.mktemp("backtest") / "home"
-
-    def call(*arguments, check=True):
-        command = [str(fraudstream), "--home", str(home), *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600)
-        assert not check or done.returncode == 0, done.stderr
-        return done
-
+    call = make_call(fraudstream, home)
     call("apply")
     call("run", "predict", "events/orders.jsonl")
     call("run", "label", "events/chargebacks.jsonl")

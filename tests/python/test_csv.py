@@ -3,10 +3,9 @@
 import base64
 import gzip
 import json
-import subprocess
 
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, make_call
 
 HEADER = "EVENT_TIMESTAMP,EVENT_ID,EVENT_LABEL,LABEL_TIMESTAMP,ENTITY_ID,ENTITY_TYPE,customer_id,order_price"
 DISPUTES = "Account,Merchant Reference,Record Type,CB Reason Code,Record Date\nShop,{id},Chargeback,10.4,2026-11-10 18:03:50\n"
@@ -27,12 +26,7 @@ def row(event, note):
 @pytest.fixture
 def call(fraudstream, tmp_path):
     """A folder of state with the sample's detector, and how to call the command on it."""
-    def call(*arguments, check=True, **env):
-        command = [str(fraudstream), "--home", str(tmp_path / "home"), *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, env=environment() | env, capture_output=True, text=True, timeout=300)
-        assert not check or done.returncode == 0, done.stderr
-        return done
-
+    call = make_call(fraudstream, tmp_path / "home")
     call("apply", "config/detector.yaml")
     return call
 

@@ -1,24 +1,16 @@
 """The first hour with a shop's own data, as docs/first-hour.md walks it: four feeds of different systems."""
 
 import json
-import subprocess
 
 import make_feeds
 import pytest
-from conftest import ROOT, environment
+from conftest import ROOT, make_call
 
 
 @pytest.fixture
 def call(fraudstream, tmp_path):
     """Calls the command in a shop's folder, with the drafts that `init` writes there."""
-
-    def call(*arguments, check=True):
-        command = [str(fraudstream), "--home", str(tmp_path / "home"), *map(str, arguments)]
-        done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=600)
-        assert not check or done.returncode == 0, done.stderr
-        return done
-
-    return call
+    return make_call(fraudstream, tmp_path / "home", tmp_path)
 
 
 def draft(call, tmp_path, name, content):

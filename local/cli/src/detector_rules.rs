@@ -1,9 +1,10 @@
 //! The rules of a detector file, compiled without a service.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use rules::{Errors, ListValues, Lists, Rule, Schema, Type, Value, Verdict};
+use rules::{Errors, Lists, Rule, Schema, Value, Verdict};
+use shared::decisions::{MatchedRule, Outcomes, PredictionHeader, ServiceVerdict};
+use shared::mapping::Mapping;
 use thiserror::Error;
 
 use crate::apply::{DetectorResource, DetectorTemplate, RuleResource, VariableResource};
@@ -69,11 +70,18 @@ pub struct DetectorRules {
     pub(crate) scores: Vec<String>,
     pub(crate) rules: Vec<DetectorRule>,
     /// Whether no rule is evaluated after the first that matches.
-    pub(crate) first_matched: bool,
+    first_matched: bool,
+}
+
+/// What the rules say of one row: the places of those that matched, and of those that could not be evaluated.
+#[derive(Debug, Default)]
+pub(crate) struct RowVerdicts {
+    pub(crate) matched: Vec<usize>,
+    pub(crate) undetermined: Vec<usize>,
 }
 
 impl DetectorRules {
-    /// Compiles the rules of `detector` in `template`.
+    /// Compiles the rules of `detector` in `template`. A list whose elements the template does not give is not known.
     ///
     /// # Errors
     /// [`DetectorRulesError`].
@@ -95,23 +103,40 @@ impl DetectorRules {
                 },
             });
         };
-        let variables = list_variables(template, found)?;
+        let variables: Vec<&VariableResource> = template.event_variables(found).collect();
+        let scores = template.score_variables(found);
+        let typed = variables
+            .iter()
+            .map(|variable| (variable.name.clone(), variable.ty));
         let schema = Schema::new(
-            variables
-                .iter()
-                .map(|variable| (variable.name.clone(), variable.ty)),
+            typed.chain(scores.iter().cloned()),
             template.lists.iter().map(|list| list.name.clone()),
         );
-        let rules = compile_rules(template, found, &schema)?;
-        let scores = variables.iter().filter(|variable| variable.is_score);
+        let defaults = variables
+            .iter()
+            .map(|variable| read_default(template, variable));
+        let mut defaults = defaults.collect::<Result<Vec<Value>, _>>()?;
+        // A score that is not known is null, whatever its default.
+        defaults.resize(schema.len(), Value::Null);
+        let mut lists = Lists::default();
+        for list in &template.lists {
+            if let Some(values) = list.values() {
+                lists.insert_shared(list.name.as_str(), Arc::new(values));
+            }
+        }
         Ok(Self {
-            scores: scores.map(|variable| variable.name.clone()).collect(),
-            defaults: variables.into_iter().map(|it| it.default).collect(),
-            lists: read_lists(template),
-            rules,
+            rules: compile_rules(template, found, &schema)?,
+            scores: scores.into_iter().map(|(name, _)| name).collect(),
+            defaults,
+            lists,
             first_matched: found.mode == "FIRST_MATCHED",
             schema,
         })
+    }
+
+    /// Whether the elements of a list are known.
+    pub(crate) fn knows_list(&self, name: &str) -> bool {
+        self.lists.get(name).is_some()
     }
 
     /// Whether the event type has this variable.
@@ -148,64 +173,57 @@ impl DetectorRules {
         }
     }
 
-    /// The verdict of one rule.
-    pub(crate) fn judge_row(&self, rule: &DetectorRule, row: &[Value], now_ms: i64) -> Verdict {
-        rule.rule.evaluate(row, &self.lists, now_ms)
+    /// Evaluates the rules on a row, in their order, without those that `is_left_out` names by their place.
+    pub(crate) fn judge_row(
+        &self,
+        row: &[Value],
+        now_ms: i64,
+        is_left_out: impl Fn(usize) -> bool,
+    ) -> RowVerdicts {
+        let mut verdicts = RowVerdicts::default();
+        for (place, rule) in self.rules.iter().enumerate() {
+            if is_left_out(place) {
+                continue;
+            }
+            match rule.rule.evaluate(row, &self.lists, now_ms) {
+                Verdict::Matched => {
+                    verdicts.matched.push(place);
+                    if self.first_matched {
+                        break;
+                    }
+                }
+                Verdict::NotMatched => {}
+                Verdict::Undetermined => verdicts.undetermined.push(place),
+            }
+        }
+        verdicts
     }
-}
 
-/// A variable that rules can read.
-struct RuleVariable {
-    name: String,
-    ty: Type,
-    default: Value,
-    /// Whether it is the score or an output of a model, and no part of an event.
-    is_score: bool,
-}
-
-/// The variables of the detector's event type, and the scores of models.
-fn list_variables(
-    template: &DetectorTemplate,
-    detector: &DetectorResource,
-) -> Result<Vec<RuleVariable>, DetectorRulesError> {
-    let by_name: HashMap<&str, &VariableResource> = template
-        .variables
-        .iter()
-        .map(|variable| (variable.name.as_str(), variable))
-        .collect();
-    let mut event_types = template.event_types.iter();
-    let event_type = event_types.find(|event_type| event_type.name == detector.event_type);
-    let names = event_type.map_or(&[][..], |event_type| &event_type.variables);
-    let of_events = names
-        .iter()
-        .filter_map(|name| by_name.get(name.as_str()).copied());
-    let outputs = template.variables.iter().filter(|it| it.source != "EVENT");
-    let mut variables = of_events
-        .chain(outputs)
-        .map(|variable| {
-            let is_score = variable.source != "EVENT";
-            // A score that is not known is null, whatever its default.
-            let default = if is_score {
-                Value::Null
-            } else {
-                read_default(template, variable)?
-            };
-            Ok(RuleVariable {
-                name: variable.name.clone(),
-                ty: variable.ty,
-                default,
-                is_score,
-            })
-        })
-        .collect::<Result<Vec<RuleVariable>, DetectorRulesError>>()?;
-    // The service makes this variable when a model is created.
-    variables.extend(detector.models.versions.iter().map(|model| RuleVariable {
-        name: format!("{}_insightscore", model.id),
-        ty: Type::Float,
-        default: Value::Null,
-        is_score: true,
-    }));
-    Ok(variables)
+    /// The outcomes of an order, as the pipeline makes them of such an answer of the service.
+    pub(crate) fn combine_outcomes(
+        &self,
+        mapping: &Mapping,
+        has_invalid_value: bool,
+        verdicts: &RowVerdicts,
+    ) -> Outcomes {
+        let rule = |place: &usize| &self.rules[*place];
+        let matched = verdicts.matched.iter().map(rule);
+        let undetermined = verdicts.undetermined.iter().map(rule);
+        let verdict = ServiceVerdict {
+            matched_rules: matched
+                .map(|rule| MatchedRule {
+                    rule_id: rule.id.clone(),
+                    outcomes: rule.outcomes.clone(),
+                })
+                .collect(),
+            prediction: PredictionHeader {
+                undetermined: undetermined.map(|rule| rule.id.clone()).collect(),
+                ..PredictionHeader::default()
+            },
+            ..ServiceVerdict::default()
+        };
+        Outcomes::combine(mapping, has_invalid_value, &verdict)
+    }
 }
 
 fn read_default(
@@ -220,23 +238,6 @@ fn read_default(
             why,
         }
     })
-}
-
-fn read_lists(template: &DetectorTemplate) -> Lists {
-    let mut lists = Lists::default();
-    for list in &template.lists {
-        let elements = list.elements.as_deref().unwrap_or_default();
-        let normal = list
-            .variable_type
-            .as_deref()
-            .and_then(engine::find_normalizer);
-        let values = match normal {
-            Some(normal) => ListValues::normalized(normal, elements),
-            None => elements.iter().collect(),
-        };
-        lists.insert_shared(list.name.as_str(), Arc::new(values));
-    }
-    lists
 }
 
 fn compile_rules(

@@ -1,10 +1,8 @@
 //! Runs a file through the functions' own handlers, in batches. A run can be resumed.
 
-use std::io::IsTerminal as _;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use ingest::IngestFunction;
 use label::LabelFunction;
 use predict::PredictFunction;
@@ -19,6 +17,7 @@ use thiserror::Error;
 use crate::first_refusals::{AllRefused, FirstRefusals, MOST_ALIKE};
 use crate::forget::ForgottenSubjects;
 use crate::input::{InputError, InputRecord, RecordInput};
+use crate::progress_bar::start_progress_bar;
 use crate::run_records::RunRecords;
 use crate::run_summary::{RecordEffect, RunSummary};
 use crate::subject;
@@ -506,19 +505,4 @@ async fn is_ready(future: impl Future<Output = ()>) -> bool {
         () = future => true,
         () = std::future::ready(()) => false,
     }
-}
-
-/// A line on standard error that counts records, if it is a terminal; `done` is where it starts.
-pub(crate) fn start_progress_bar(show: bool, done: u64) -> ProgressBar {
-    if !show || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_position(done);
-    if let Ok(style) =
-        ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec}, {elapsed}")
-    {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }

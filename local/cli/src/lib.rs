@@ -23,6 +23,7 @@ pub mod input;
 mod label_kinds;
 mod printable;
 pub mod probe;
+mod progress_bar;
 pub mod rebuild;
 mod rehearsal;
 pub mod replay;

@@ -130,6 +130,13 @@ impl CsvReader {
         if has_open_quote(trim_start(strip_mark(bytes)), separator) {
             return Err(CsvError::HeaderQuote);
         }
+        // Names of columns may hold line breaks, and none of the characters that control a device.
+        let controls = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+        if record.as_slice().iter().any(controls) {
+            return Err(CsvError::NoText(
+                "no text: its header has control characters; save the table as CSV",
+            ));
+        }
         Ok(Self {
             reader,
             header: CsvHeader::new(&record, separator),

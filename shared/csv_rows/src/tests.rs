@@ -145,6 +145,10 @@ fn what_is_no_text() {
         &["the file is a ZIP or Excel file; unpack it, or save it as CSV"],
     );
     check(
+        b"\x8f\x03\x90,\x7f\nrest",
+        &["the file is no text: its header has control characters; save the table as CSV"],
+    );
+    check(
         pack(b"PAR1"),
         &["the file is a Parquet file; write it as CSV"],
     );

@@ -20,6 +20,9 @@ use crate::mapping_file::{DecisionSection, MappingFile};
 use crate::overrides::{OverrideKind, check_overrides};
 use crate::value_source::Document;
 
+/// The label of fraud where a mapping file names none: that of the sample, and of Amazon's documentation.
+const UNNAMED_FRAUD: &str = "fraud";
+
 /// Why a mapping file cannot be used.
 #[derive(Debug, Error)]
 pub enum MappingError {
@@ -97,7 +100,7 @@ impl Mapping {
         let chargeback_labels = file.chargeback_labels();
         let links = file.links.take();
         let aggregates = match (file.aggregates.take(), links) {
-            (None, None) => Aggregates::default(),
+            (None, None) => Aggregates::none(chargeback_labels),
             (None, Some(links)) => {
                 let what = "`links` needs keys; name them in `aggregates.keys`";
                 let at = links.referenced;
@@ -180,10 +183,14 @@ impl Mapping {
         Some(LinkedKeys { links, keys })
     }
 
-    /// Whether a label means fraud for the aggregates and links: `aggregates.fraud_labels`, or else the labels that the
-    /// table gives for chargebacks.
+    /// Whether a label means fraud: it is among `aggregates.fraud_labels`, or else among the labels that the table gives for
+    /// chargebacks. Where the file names none, it is `fraud`.
     pub fn is_fraud_label(&self, label: &str) -> bool {
-        self.aggregates.fraud_labels.contains(label)
+        let known = &self.aggregates.fraud_labels;
+        if known.is_empty() {
+            return label == UNNAMED_FRAUD;
+        }
+        known.contains(label)
     }
 
     /// The detector that evaluates the orders.
@@ -357,6 +364,36 @@ mod tests {
         assert!(FILE.contains(from), "{from}");
         let error = Mapping::parse("mapping.yaml", &FILE.replacen(from, to, 1)).unwrap_err();
         assert_eq!(error.to_string(), want);
+    }
+
+    #[test]
+    fn which_labels_are_fraud() {
+        let labels = |labels: &str| {
+            format!(
+                "{FILE}labels: {{event_id: /id, kind: /kind, timestamp: /at, table: [{labels}]}}\n"
+            )
+        };
+        let aggregates = "aggregates: {fraud_labels: [bad], keys: {card: /card}, variables: {n: {count: {by: card, within: 1d}}}}\n";
+        for (text, want) in [
+            (FILE.to_owned(), ["fraud"].as_slice()),
+            (labels("{kind: verdict, label: bad}"), &["fraud"]),
+            (labels("{kind: chargeback, label: stolen}"), &["stolen"]),
+            (
+                format!(
+                    "{}{aggregates}",
+                    labels("{kind: chargeback, label: stolen}")
+                ),
+                &["bad"],
+            ),
+        ] {
+            let mapping = Mapping::parse("mapping.yaml", &text).unwrap();
+            let all = ["fraud", "stolen", "bad", "legit"];
+            let found: Vec<&str> = all
+                .into_iter()
+                .filter(|label| mapping.is_fraud_label(label))
+                .collect();
+            assert_eq!(found, want, "{text}");
+        }
     }
 
     #[test]

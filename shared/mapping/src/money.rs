@@ -86,6 +86,17 @@ impl AmountSource {
 mod tests {
     use super::*;
 
+    #[test]
+    fn hundredths_are_read_with_a_filter() {
+        let money: AmountSource = serde_saphyr::from_str(
+            "{amount: '.amount / 100', currency: /currency, base: EUR, rates: {}}",
+        )
+        .unwrap();
+        let order = serde_json::json!({"amount": 16892, "currency": "eur"});
+        let read = money.read(&Document::new(&order));
+        assert_eq!(read.unwrap().as_deref(), Some("168.92"));
+    }
+
     #[track_caller]
     fn check(order: &str, want: &str) {
         let money: AmountSource = serde_saphyr::from_str(

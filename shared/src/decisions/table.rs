@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -35,6 +36,20 @@ pub enum PutResult {
     Decided(Box<Decision>),
     /// The order was decided before; this is the earlier decision.
     Duplicate(Box<Decision>),
+}
+
+/// Reads a page; `read` gives `None` for an item that is not looked for.
+async fn read_page<T>(
+    scan: ScanFluentBuilder,
+    read: impl Fn(Item) -> Option<Result<(ItemKey, T), Failure>>,
+) -> Result<ScannedPage<T>, Failure> {
+    let page = scan.send().await;
+    let page = page.map_err(|error| dependency_failure("Scan", &error))?;
+    let items = page.items.unwrap_or_default().into_iter();
+    Ok(ScannedPage {
+        items: items.filter_map(read).collect::<Result<_, Failure>>()?,
+        next: page.last_evaluated_key.as_ref().and_then(ItemKey::read),
+    })
 }
 
 impl PutResult {
@@ -192,27 +207,15 @@ impl Decisions {
         event_type: &EventTypeName,
         after: Option<&ItemKey>,
     ) -> Result<ScannedPage<Decision>, Failure> {
-        let scan = self.client.scan().table_name(&self.table);
-        let scan = scan
-            .consistent_read(true)
-            .limit(PAGE)
-            .set_exclusive_start_key(after.map(ItemKey::attributes))
+        let scan = self
+            .begin_scan(after)
             .filter_expression("begins_with(sk, :sk) AND event_type = :type")
             .expression_attribute_values(":sk", AttributeValue::S(DECISION.to_owned()))
             .expression_attribute_values(":type", AttributeValue::S(event_type.to_string()));
-        let page = scan.send().await;
-        let page = page.map_err(|error| dependency_failure("Scan", &error))?;
-        let items = page.items.unwrap_or_default().into_iter();
-        let items: Result<Vec<_>, Failure> = items
-            .map(|item| {
-                let decision = *parse_decision(item)?;
-                Ok((decision.key(), decision))
-            })
-            .collect();
-        Ok(ScannedPage {
-            items: items?,
-            next: page.last_evaluated_key.as_ref().and_then(ItemKey::read),
+        read_page(scan, |item| {
+            Some(parse_decision(item).map(|decision| (decision.key(), *decision)))
         })
+        .await
     }
 
     /// The label histories of an event type in a page of the whole table, after the item with key `after`: each with its
@@ -226,17 +229,11 @@ impl Decisions {
         after: Option<&ItemKey>,
     ) -> Result<ScannedPage<EventLabels>, Failure> {
         let prefix = label_prefix(event_type);
-        let scan = self.client.scan().table_name(&self.table);
-        let scan = scan
-            .consistent_read(true)
-            .limit(PAGE)
-            .set_exclusive_start_key(after.map(ItemKey::attributes))
+        let scan = self
+            .begin_scan(after)
             .filter_expression("begins_with(pk, :pk)")
             .expression_attribute_values(":pk", AttributeValue::S(prefix.clone()));
-        let page = scan.send().await;
-        let page = page.map_err(|error| dependency_failure("Scan", &error))?;
-        let items = page.items.unwrap_or_default().into_iter();
-        let items = items.filter_map(|item| {
+        read_page(scan, |item| {
             let key = ItemKey::read(&item)?;
             let event_id = key.pk().strip_prefix(&prefix)?.to_owned();
             let labels = LabelHistory::read(&item).map(|history| EventLabels {
@@ -244,11 +241,16 @@ impl Decisions {
                 labels: history.labels,
             });
             Some(labels.map(|labels| (key, labels)))
-        });
-        Ok(ScannedPage {
-            items: items.collect::<Result<_, Failure>>()?,
-            next: page.last_evaluated_key.as_ref().and_then(ItemKey::read),
         })
+        .await
+    }
+
+    /// A page of the whole table, after the item with key `after`.
+    fn begin_scan(&self, after: Option<&ItemKey>) -> ScanFluentBuilder {
+        let scan = self.client.scan().table_name(&self.table);
+        scan.consistent_read(true)
+            .limit(PAGE)
+            .set_exclusive_start_key(after.map(ItemKey::attributes))
     }
 
     /// The decisions of an entity, newest event first, at most `limit`.

@@ -98,13 +98,6 @@ pub fn check_not_in_future(label: &LabelMessage, now: Timestamp) -> Result<(), F
     Err(Failure::rejected("label-in-future", reason))
 }
 
-/// Counts a decided event that is not stored at the service, because ingestion is off: its decision has the label.
-fn note_unstored_event(told: &UpdateResult) {
-    if matches!(told, UpdateResult::NoEvent) {
-        metrics::counter!("LabelWithoutStoredEvent").increment(1);
-    }
-}
-
 impl LabelApplier {
     /// Applies labels of the event type of `mapping`, also to the `profiles` of the keys of their orders. A label whose time
     /// turns out to be before its event is written to `rejected`.
@@ -201,18 +194,21 @@ impl LabelApplier {
             self.copy_to_decision(decision.clone(), &known).await?;
         }
         let is_decided = !decisions.is_empty();
-        let (applied, matched) = match (&entry.label, told) {
+        let applied = match told {
             // The service is asked only where there is a label.
-            (None, _) => (AppliedLabel::Kept, is_decided || !keys.is_empty()),
-            (Some(_), UpdateResult::NoEvent) if !is_decided => (AppliedLabel::Waiting, false),
-            (Some(_), told) => {
-                note_unstored_event(&told);
-                (AppliedLabel::Applied { skewed }, true)
+            _ if entry.label.is_none() => AppliedLabel::Kept,
+            UpdateResult::NoEvent if !is_decided => AppliedLabel::Waiting,
+            UpdateResult::NoEvent => {
+                // Decided but not stored at the service, because ingestion is off: the decision has the label.
+                metrics::counter!("LabelWithoutStoredEvent").increment(1);
+                AppliedLabel::Applied { skewed }
             }
+            UpdateResult::Knows => AppliedLabel::Applied { skewed },
         };
+        let is_applied = matches!(applied, AppliedLabel::Applied { .. });
         Ok(LabelReceipt {
             applied,
-            matched,
+            matched: is_applied || is_decided || !keys.is_empty(),
             known: was_known,
             kind: entry.kind,
             amount: entry.amount.zip(entry.currency),

@@ -46,7 +46,7 @@ pub use rule_check::{InvalidRules, Warning};
 pub use service_state::ServiceError;
 pub(crate) use service_state::read_present_elements;
 pub use template::DetectorTemplate;
-pub(crate) use template::{DetectorResource, ListResource, RuleResource, VariableResource};
+pub(crate) use template::{DetectorResource, RuleResource, VariableResource};
 
 use service_state::ServiceState;
 

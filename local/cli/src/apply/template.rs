@@ -1,6 +1,7 @@
 //! The parsed template.
 
-use rules::Type;
+use engine::find_normalizer;
+use rules::{ListValues, Type};
 
 use crate::cloudformation::problem::LineColumn;
 
@@ -29,6 +30,46 @@ pub struct DetectorTemplate {
     pub(crate) lists: Vec<ListResource>,
     pub(crate) event_types: Vec<EventTypeResource>,
     pub(crate) detectors: Vec<DetectorResource>,
+}
+
+impl DetectorTemplate {
+    /// The variables of the detector's event type; all variables of events if the file does not define the type.
+    pub(crate) fn event_variables(
+        &self,
+        detector: &DetectorResource,
+    ) -> impl Iterator<Item = &VariableResource> {
+        let mut event_types = self.event_types.iter();
+        let event_type = event_types.find(|event_type| event_type.name == detector.event_type);
+        self.variables
+            .iter()
+            .filter(|variable| variable.source == "EVENT")
+            .filter(move |variable| {
+                event_type.is_none_or(|event_type| event_type.variables.contains(&variable.name))
+            })
+    }
+
+    /// The scores and outputs of models that rules of the detector may read, with their types.
+    pub(crate) fn score_variables(&self, detector: &DetectorResource) -> Vec<(String, Type)> {
+        let outputs = self.variables.iter();
+        let outputs = outputs.filter(|variable| variable.source != "EVENT");
+        let outputs = outputs.map(|variable| (variable.name.clone(), variable.ty));
+        // The service makes this variable when a model is created.
+        let models = detector.models.versions.iter();
+        let scores = models.map(|model| (format!("{}_insightscore", model.id), Type::Float));
+        outputs.chain(scores).collect()
+    }
+}
+
+impl ListResource {
+    /// The elements, as rules compare them; `None` if the file does not give them, because they are kept at the service.
+    pub(crate) fn values(&self) -> Option<ListValues> {
+        let elements = self.elements.as_ref()?;
+        let normal = self.variable_type.as_deref().and_then(find_normalizer);
+        Some(match normal {
+            Some(normal) => ListValues::normalized(normal, elements),
+            None => elements.iter().collect(),
+        })
+    }
 }
 
 /// A tag: key and value.

@@ -14,11 +14,10 @@ mod tests;
 use std::collections::HashSet;
 
 use event::Timestamp;
-use rules::Verdict;
-use shared::decisions::{Decision, MatchedRule, Outcomes, PredictionHeader, ServiceVerdict};
+use shared::decisions::Decision;
 use shared::mapping::Mapping;
 
-use crate::detector_rules::DetectorRules;
+use crate::detector_rules::{DetectorRules, RowVerdicts};
 
 pub use report::{BacktestReport, ReportOptions};
 
@@ -112,7 +111,7 @@ impl<'a> JudgedOrders<'a> {
         }
         let judged = judge_decision(self.backtest.draft, self.backtest.mapping, decision);
         self.invalid_values += judged.invalid_values;
-        for place in &judged.undetermined {
+        for place in &judged.verdicts.undetermined {
             self.undetermined[*place] += 1;
         }
         let before = match self.backtest.against {
@@ -122,7 +121,7 @@ impl<'a> JudgedOrders<'a> {
         let before = before.and_then(|name| self.note_outcome(name));
         let after = judged.outcome.and_then(|name| self.note_outcome(name));
         let mut matched = vec![0_u64; self.backtest.draft.rules.len().div_ceil(64)];
-        for place in judged.matched {
+        for place in judged.verdicts.matched {
             matched[place / 64] |= 1 << (place % 64);
         }
         self.orders.push(JudgedOrder {
@@ -158,12 +157,9 @@ impl<'a> JudgedOrders<'a> {
             .label
             .as_ref()
             .and_then(|entry| entry.label.as_deref());
-        let mapping = self.backtest.mapping;
         match label {
             None => Truth::Unlabelled,
-            Some(label) if mapping.is_fraud_label(label) => Truth::Fraud,
-            Some(label) if mapping.chargeback_labels().contains(label) => Truth::Fraud,
-            Some("fraud") => Truth::Fraud,
+            Some(label) if self.backtest.mapping.is_fraud_label(label) => Truth::Fraud,
             Some(_) => Truth::Good,
         }
     }
@@ -172,9 +168,7 @@ impl<'a> JudgedOrders<'a> {
 /// What one set of rules makes of a decision.
 struct RejudgedDecision {
     outcome: Option<String>,
-    /// The places of the rules that matched, and of those that could not be evaluated.
-    matched: Vec<usize>,
-    undetermined: Vec<usize>,
+    verdicts: RowVerdicts,
     invalid_values: u64,
 }
 
@@ -191,45 +185,12 @@ fn judge_decision(
     }
     let decided_at = Timestamp::parse(&decision.decided_at);
     let now_ms = decided_at.map_or(0, |time| time.epoch_seconds() * 1000);
-    let (mut matched, mut undetermined) = (Vec::new(), Vec::new());
-    for (place, rule) in rules.rules.iter().enumerate() {
-        match rules.judge_row(rule, &row, now_ms) {
-            Verdict::Matched => {
-                matched.push(place);
-                if rules.first_matched {
-                    break;
-                }
-            }
-            Verdict::NotMatched => {}
-            Verdict::Undetermined => undetermined.push(place),
-        }
-    }
-    let name = |place: &usize| &rules.rules[*place];
-    let verdict = ServiceVerdict {
-        matched_rules: matched
-            .iter()
-            .map(name)
-            .map(|rule| MatchedRule {
-                rule_id: rule.id.clone(),
-                outcomes: rule.outcomes.clone(),
-            })
-            .collect(),
-        prediction: PredictionHeader {
-            undetermined: undetermined
-                .iter()
-                .map(name)
-                .map(|rule| rule.id.clone())
-                .collect(),
-            ..PredictionHeader::default()
-        },
-        ..ServiceVerdict::default()
-    };
+    let verdicts = rules.judge_row(&row, now_ms, |_| false);
     let has_invalid = !invalid.is_empty() || decision.data_quality.iter().any(|it| it.undetermined);
-    let outcomes = Outcomes::combine(mapping, has_invalid, &verdict);
+    let outcomes = rules.combine_outcomes(mapping, has_invalid, &verdicts);
     RejudgedDecision {
         outcome: outcomes.effective.map(|name| name.to_string()),
-        matched,
-        undetermined,
+        verdicts,
         invalid_values: u64::try_from(invalid.len()).unwrap_or(u64::MAX),
     }
 }

@@ -129,14 +129,15 @@ pub struct ReportOptions {
     pub list_changes: bool,
 }
 
-/// An order with what the report needs beside it.
-struct TruthLine {
+/// How an order is counted.
+struct OrderCounting {
+    /// Orders without a label that were made before this time, in seconds since 1970, count as good.
     good_before: i64,
     /// Places of outcomes that let an order through.
     passing: Vec<u16>,
 }
 
-impl TruthLine {
+impl OrderCounting {
     fn name_truth(&self, order: &JudgedOrder) -> &'static str {
         let mut sums = TruthSums::default();
         sums.add(order, self.good_before);
@@ -159,7 +160,7 @@ impl JudgedOrders<'_> {
         let times = self.orders.iter().map(|order| order.time);
         let (first, last) = (times.clone().min(), times.max());
         let maturity = self.backtest.maturity_seconds;
-        let line = TruthLine {
+        let counting = OrderCounting {
             good_before: last.unwrap_or_default().saturating_sub(maturity),
             passing: self.list_passing(),
         };
@@ -174,8 +175,8 @@ impl JudgedOrders<'_> {
         let mut orders = TruthSums::default();
         self.orders
             .iter()
-            .for_each(|order| orders.add(order, line.good_before));
-        let changed = self.list_changed_orders(&line);
+            .for_each(|order| orders.add(order, counting.good_before));
+        let changed = self.list_changed_orders(&counting);
         let format = |time: Option<i64>| {
             Some(
                 Timestamp::from_jiff(jiff::Timestamp::from_second(time?).ok()?)
@@ -185,11 +186,11 @@ impl JudgedOrders<'_> {
         };
         let currencies: Vec<&str> = mapping.amounts().map(|(_, currency)| currency).collect();
         BacktestReport {
-            before: self.describe_side(&line, days, |order| order.before),
-            after: self.describe_side(&line, days, |order| order.after),
-            rules: self.describe_rules(&line, &orders),
-            changes: self.describe_changes(&line),
-            examples: self.pick_examples(&line, &changed),
+            before: self.describe_side(&counting, days, |order| order.before),
+            after: self.describe_side(&counting, days, |order| order.after),
+            rules: self.describe_rules(&counting, &orders),
+            changes: self.describe_changes(&counting),
+            examples: self.pick_examples(&counting, &changed),
             changed_orders: options.list_changes.then_some(changed),
             draft: options.draft,
             against: options.against,
@@ -222,7 +223,7 @@ impl JudgedOrders<'_> {
 
     fn describe_side(
         &self,
-        line: &TruthLine,
+        counting: &OrderCounting,
         days: f64,
         outcome: impl Fn(&JudgedOrder) -> Option<u16>,
     ) -> SideReport {
@@ -232,9 +233,9 @@ impl JudgedOrders<'_> {
         for order in &self.orders {
             let outcome = outcome(order);
             let sums = by_place.entry(outcome).or_default();
-            sums.add(order, line.good_before);
-            if line.is_held_up(outcome) {
-                held_up.add(order, line.good_before);
+            sums.add(order, counting.good_before);
+            if counting.is_held_up(outcome) {
+                held_up.add(order, counting.good_before);
             }
         }
         let mut reviews = 0;
@@ -263,16 +264,16 @@ impl JudgedOrders<'_> {
         }
     }
 
-    fn describe_rules(&self, line: &TruthLine, all: &TruthSums) -> Vec<DraftRuleReport> {
+    fn describe_rules(&self, counting: &OrderCounting, all: &TruthSums) -> Vec<DraftRuleReport> {
         let rules = &self.backtest.draft.rules;
         let mut matched = vec![TruthSums::default(); rules.len()];
         let mut alone = matched.clone();
         for order in &self.orders {
             let count: u32 = order.matched.iter().map(|bits| bits.count_ones()).sum();
             for place in list_bits(&order.matched) {
-                matched[place].add(order, line.good_before);
+                matched[place].add(order, counting.good_before);
                 if count == 1 {
-                    alone[place].add(order, line.good_before);
+                    alone[place].add(order, counting.good_before);
                 }
             }
         }
@@ -305,7 +306,7 @@ impl JudgedOrders<'_> {
         reports
     }
 
-    fn describe_changes(&self, line: &TruthLine) -> Vec<ChangeReport> {
+    fn describe_changes(&self, counting: &OrderCounting) -> Vec<ChangeReport> {
         let mut changes: BTreeMap<(Option<u16>, Option<u16>), TruthSums> = BTreeMap::new();
         for order in self
             .orders
@@ -313,7 +314,7 @@ impl JudgedOrders<'_> {
             .filter(|order| order.before != order.after)
         {
             let sums = changes.entry((order.before, order.after)).or_default();
-            sums.add(order, line.good_before);
+            sums.add(order, counting.good_before);
         }
         let mut changes: Vec<ChangeReport> = changes
             .into_iter()
@@ -328,7 +329,7 @@ impl JudgedOrders<'_> {
     }
 
     /// The orders that are decided differently, the dearest first.
-    fn list_changed_orders(&self, line: &TruthLine) -> Vec<ChangedOrder> {
+    fn list_changed_orders(&self, counting: &OrderCounting) -> Vec<ChangedOrder> {
         let mut changed: Vec<ChangedOrder> = self
             .orders
             .iter()
@@ -338,7 +339,7 @@ impl JudgedOrders<'_> {
                     money: order.money,
                     before: self.name_outcome(order.before),
                     after: self.name_outcome(order.after),
-                    truth: line.name_truth(order),
+                    truth: counting.name_truth(order),
                 })
             })
             .collect();
@@ -351,8 +352,12 @@ impl JudgedOrders<'_> {
         changed
     }
 
-    fn pick_examples(&self, line: &TruthLine, changed: &[ChangedOrder]) -> Vec<ExampleList> {
-        let held_up = |name: &str| line.is_held_up(self.find_outcome(name));
+    fn pick_examples(
+        &self,
+        counting: &OrderCounting,
+        changed: &[ChangedOrder],
+    ) -> Vec<ExampleList> {
+        let held_up = |name: &str| counting.is_held_up(self.find_outcome(name));
         let kinds: [(&'static str, &str, bool); 4] = [
             (
                 "fraud that the draft holds up and the other side lets through",

@@ -1,4 +1,5 @@
 use serde_json::json;
+use shared::decisions::{MatchedRule, ServiceVerdict};
 use shared::labels::LabelEntry;
 
 use super::*;

@@ -47,8 +47,8 @@ pub struct FileCheck<'a> {
     pub path: &'a str,
     /// How an order becomes an event.
     pub mapping: &'a Mapping,
-    /// The rules; `None` checks the mapping alone.
-    pub rules: Option<&'a DetectorRules>,
+    /// The rules.
+    pub rules: &'a DetectorRules,
     /// How many threads map and judge.
     pub threads: usize,
 }
@@ -176,10 +176,9 @@ impl FileCheck<'_> {
 
     /// A variable of the order for which the service would refuse it.
     fn find_foreign_variable(&self, order: &MappedOrder) -> Option<VariableName> {
-        let rules = self.rules?;
         let mut names = order.variables.iter().map(|(name, _)| name);
         names
-            .find(|name| !rules.has_variable(name.as_str()))
+            .find(|name| !self.rules.has_variable(name.as_str()))
             .cloned()
     }
 }

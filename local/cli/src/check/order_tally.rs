@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, Hasher as _};
 
 use event::{Timestamp, VariableName};
-use rules::Verdict;
 use rustc_hash::FxBuildHasher;
-use shared::decisions::{MatchedRule, Outcomes, PredictionHeader, ServiceVerdict};
 use shared::failure::{Failure, Rejection};
 use shared::mapping::{MappedOrder, Mapping};
 
@@ -21,9 +19,9 @@ const SHOWN_BYTES: usize = 400;
 /// The counts over the records that one thread has seen.
 pub(super) struct OrderTally<'a> {
     mapping: &'a Mapping,
-    rules: Option<&'a DetectorRules>,
+    rules: &'a DetectorRules,
     /// For each rule, what it reads that only the state of the pipeline knows.
-    unknown: Vec<Vec<&'a str>>,
+    unknown: Vec<Vec<String>>,
     places: HashMap<&'a str, usize>,
     pub(super) orders: u64,
     pub(super) skipped: u64,
@@ -86,26 +84,28 @@ fn hash_text(text: &str) -> u64 {
 }
 
 impl<'a> OrderTally<'a> {
-    pub(super) fn new(mapping: &'a Mapping, rules: Option<&'a DetectorRules>) -> Self {
+    pub(super) fn new(mapping: &'a Mapping, rules: &'a DetectorRules) -> Self {
         let past: HashSet<&str> = mapping
             .variables_of_the_past()
             .map(VariableName::as_str)
             .collect();
-        let judged = rules.map_or(&[][..], |rules| &rules.rules);
-        let is_unknown = |name: &&str| {
-            past.contains(name)
-                || rules.is_some_and(|rules| rules.scores.iter().any(|score| score == name))
+        let list_unknown = |rule: &'a DetectorRule| {
+            let is_unknown =
+                |name: &&str| past.contains(name) || rules.scores.iter().any(|score| score == name);
+            let variables = rule.rule.variables().filter(is_unknown);
+            let variables = variables.map(|name| format!("${name}"));
+            let lists = rule.rule.lists().filter(|name| !rules.knows_list(name));
+            variables
+                .chain(lists.map(|name| format!("@{name}")))
+                .collect()
         };
         let places = mapping.variables().enumerate();
         let places: HashMap<&str, usize> = places.map(|(at, name)| (name.as_str(), at)).collect();
         Self {
-            unknown: judged
-                .iter()
-                .map(|rule| rule.rule.variables().filter(is_unknown).collect())
-                .collect(),
+            unknown: rules.rules.iter().map(list_unknown).collect(),
             values: places.iter().map(|_| ValueTally::default()).collect(),
             keys: vec![0; mapping.aggregate_keys().len()],
-            hits: judged.iter().map(|_| RuleTally::default()).collect(),
+            hits: rules.rules.iter().map(|_| RuleTally::default()).collect(),
             mapping,
             rules,
             places,
@@ -122,7 +122,7 @@ impl<'a> OrderTally<'a> {
     }
 
     /// What the rule at `place` reads that only the state of the pipeline knows.
-    pub(super) fn unknown_variables(&self, place: usize) -> &[&'a str] {
+    pub(super) fn unknown_names(&self, place: usize) -> &[String] {
         &self.unknown[place]
     }
 
@@ -181,9 +181,7 @@ impl<'a> OrderTally<'a> {
             self.keys[key.key] += 1;
         }
         self.compare_id(record, order);
-        if let Some(rules) = self.rules {
-            self.judge_order(record, order, rules);
-        }
+        self.judge_order(record, order);
     }
 
     fn compare_id(&mut self, record: u64, order: &MappedOrder) {
@@ -222,7 +220,8 @@ impl<'a> OrderTally<'a> {
         }
     }
 
-    fn judge_order(&mut self, record: u64, order: &MappedOrder, rules: &DetectorRules) {
+    fn judge_order(&mut self, record: u64, order: &MappedOrder) {
+        let rules = self.rules;
         let variables = order.variables.iter();
         let variables = variables.map(|(name, value)| (name.as_str(), value.expose()));
         let (row, invalid) = rules.fill_row(variables);
@@ -234,27 +233,13 @@ impl<'a> OrderTally<'a> {
         }
         // As if each order was decided when it was made.
         let now_ms = order.timestamp.epoch_seconds() * 1000;
-        let mut matched: Vec<usize> = Vec::new();
-        let mut undetermined = Vec::new();
-        for (place, rule) in rules.rules.iter().enumerate() {
-            if !self.unknown[place].is_empty() {
-                continue;
-            }
-            match rules.judge_row(rule, &row, now_ms) {
-                Verdict::Matched => {
-                    matched.push(place);
-                    if rules.first_matched {
-                        break;
-                    }
-                }
-                Verdict::NotMatched => {}
-                Verdict::Undetermined => {
-                    self.hits[place].undetermined += 1;
-                    undetermined.push(rule.id.clone());
-                }
-            }
+        let is_left_out = |place: usize| !self.unknown[place].is_empty();
+        let verdicts = rules.judge_row(&row, now_ms, is_left_out);
+        for place in &verdicts.undetermined {
+            self.hits[*place].undetermined += 1;
         }
-        for place in &matched {
+        let matched = &verdicts.matched;
+        for place in matched {
             let tally = &mut self.hits[*place];
             tally.matched += 1;
             tally.alone += u64::from(matched.len() == 1);
@@ -266,17 +251,8 @@ impl<'a> OrderTally<'a> {
                 tally.first = Some((record, order.order_id.clone()));
             }
         }
-        let matched = matched.iter().map(|place| &rules.rules[*place]);
-        let verdict = ServiceVerdict {
-            matched_rules: matched.map(name_matched_rule).collect(),
-            prediction: PredictionHeader {
-                undetermined,
-                ..PredictionHeader::default()
-            },
-            ..ServiceVerdict::default()
-        };
         let has_invalid = order.is_undetermined() || !invalid.is_empty();
-        let outcomes = Outcomes::combine(self.mapping, has_invalid, &verdict);
+        let outcomes = rules.combine_outcomes(self.mapping, has_invalid, &verdicts);
         self.undetermined += u64::from(outcomes.undetermined);
         let effective = outcomes
             .effective
@@ -317,13 +293,6 @@ impl<'a> OrderTally<'a> {
         for (id, content) in other.ids {
             self.note_known_id(id, content);
         }
-    }
-}
-
-fn name_matched_rule(rule: &DetectorRule) -> MatchedRule {
-    MatchedRule {
-        rule_id: rule.id.clone(),
-        outcomes: rule.outcomes.clone(),
     }
 }
 

@@ -39,9 +39,8 @@ pub struct CheckReport {
     pub keys: Vec<KeyReport>,
     /// Problems with what is no variable.
     pub problems: BTreeMap<String, u64>,
-    /// The rules of the detector; `None` if no detector file was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rules: Option<Vec<CheckedRuleReport>>,
+    /// The rules of the detector.
+    pub rules: Vec<CheckedRuleReport>,
     /// Variables of the mapping that the detector's event type lacks: the service would refuse the orders.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown_variables: Vec<String>,
@@ -128,7 +127,7 @@ pub struct CheckedRuleReport {
     /// Variables that it reads and no order fills.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub never_filled: Vec<String>,
-    /// What it reads of the past or of a model, so that it was not judged.
+    /// Variables of the past or of a model, and lists of the service, that it reads, so that it was not judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_judged_because_of: Vec<String>,
     /// Whether it cannot match on this file: it matched nothing, and reads what no order fills.
@@ -147,10 +146,8 @@ impl CheckReport {
             .variables()
             .map(VariableName::as_str)
             .collect();
-        let unknown = names.iter().filter(|name| {
-            let rules = check.rules;
-            rules.is_some_and(|rules| !rules.has_variable(name))
-        });
+        let unknown = names.iter();
+        let unknown = unknown.filter(|name| !check.rules.has_variable(name));
         Self {
             file: check.path.to_owned(),
             records,
@@ -167,9 +164,7 @@ impl CheckReport {
             },
             unknown_variables: unknown.map(|name| (*name).to_owned()).collect(),
             keys: describe_keys(check.mapping, &tally),
-            rules: check
-                .rules
-                .map(|rules| describe_rules(check.mapping, rules, &tally)),
+            rules: describe_rules(check.mapping, check.rules, &tally),
             variables: names
                 .iter()
                 .zip(tally.values)
@@ -184,7 +179,7 @@ impl CheckReport {
 
     /// The rules that cannot match on this file.
     pub fn rules_that_cannot_fire(&self) -> impl Iterator<Item = &str> {
-        let rules = self.rules.iter().flatten();
+        let rules = self.rules.iter();
         rules
             .filter(|rule| rule.cannot_fire)
             .map(|rule| rule.id.as_str())
@@ -237,11 +232,11 @@ fn describe_rules(
 ) -> Vec<CheckedRuleReport> {
     let filled = count_filled(mapping, tally);
     let describe = |(place, rule): (usize, &DetectorRule)| {
-        let unknown = tally.unknown_variables(place);
+        let unknown = tally.unknown_names(place);
         // What the mapping does not know nothing fills, except for the scores of models.
         let is_never_filled = |name: &&str| match filled.get(name) {
             Some(filled) => *filled == 0,
-            None => !unknown.contains(name),
+            None => !unknown.iter().any(|it| it.strip_prefix('$') == Some(name)),
         };
         let never_filled = rule.rule.variables().filter(is_never_filled);
         let never_filled = never_filled.map(str::to_owned).collect();
@@ -266,7 +261,7 @@ fn describe_rule(
     rule: &DetectorRule,
     tally: &RuleTally,
     never_filled: Vec<String>,
-    unknown: &[&str],
+    unknown: &[String],
 ) -> CheckedRuleReport {
     CheckedRuleReport {
         id: rule.id.clone(),
@@ -278,6 +273,6 @@ fn describe_rule(
         first: tally.first.as_ref().map(|(_, order)| order.clone()),
         cannot_fire: tally.matched == 0 && !never_filled.is_empty(),
         never_filled,
-        not_judged_because_of: unknown.iter().map(|name| (*name).to_owned()).collect(),
+        not_judged_because_of: unknown.to_vec(),
     }
 }

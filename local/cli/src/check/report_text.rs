@@ -164,9 +164,6 @@ impl CheckReport {
     }
 
     fn write_rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(rules) = &self.rules else {
-            return Ok(());
-        };
         if !self.unknown_variables.is_empty() {
             writeln!(
                 f,
@@ -175,7 +172,7 @@ impl CheckReport {
                 self.unknown_variables.join(", ")
             )?;
         }
-        let rows = rules.iter().map(|rule| {
+        let rows = self.rules.iter().map(|rule| {
             vec![
                 rule.id.clone(),
                 if rule.not_judged_because_of.is_empty() {
@@ -204,15 +201,13 @@ impl CheckReport {
     }
 
     fn write_outcomes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(rules) = &self.rules else {
-            return Ok(());
-        };
         let outcomes = self.outcomes.iter().map(|(name, count)| {
             let share = format_share(*count, self.orders);
             format!("{name} {} ({share})", group_thousands(*count))
         });
         let outcomes = outcomes.collect::<Vec<String>>().join(", ");
-        let open = rules
+        let open = self
+            .rules
             .iter()
             .filter(|rule| !rule.not_judged_because_of.is_empty());
         let open = open.count();
@@ -233,7 +228,7 @@ impl CheckReport {
             writeln!(
                 f,
                 "{dead} of {} rules cannot fire on this data",
-                rules.len()
+                self.rules.len()
             )?;
         }
         Ok(())

@@ -65,7 +65,7 @@ fn check_orders(threads: usize) -> CheckReport {
     let check = FileCheck {
         path: "orders.jsonl",
         mapping: &mapping,
-        rules: Some(&rules),
+        rules: &rules,
         threads,
     };
     let input = RecordInput::Lines(Box::new(std::io::Cursor::new(ORDERS)));
@@ -107,7 +107,6 @@ fn a_file_is_judged_without_writing() {
     let rules: Vec<String> = report
         .rules
         .iter()
-        .flatten()
         .map(|it| {
             let dead = if it.cannot_fire { " cannot fire" } else { "" };
             format!(
@@ -122,8 +121,8 @@ fn a_file_is_judged_without_writing() {
             "dear 3 2 [] []",
             "dear_abroad 1 0 [] []",
             r#"by_phone 0 0 cannot fire ["phone"] []"#,
-            r#"by_card 0 0 cannot fire ["card_orders"] ["card_orders"]"#,
-            r#"by_account 0 0 [] ["account_orders"]"#,
+            r#"by_card 0 0 cannot fire ["card_orders"] ["$card_orders"]"#,
+            r#"by_account 0 0 [] ["$account_orders"]"#,
         ]
     );
     let outcomes: Vec<String> = report

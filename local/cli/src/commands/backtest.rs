@@ -16,7 +16,7 @@ use super::workspace::{Workspace, WorkspaceArgs};
 use crate::apply::{DetectorTemplate, TemplateInputs, read_present_elements};
 use crate::backtest::{Backtest, BacktestReport, JudgedOrders, ReportOptions};
 use crate::detector_rules::DetectorRules;
-use crate::file_run::start_progress_bar;
+use crate::progress_bar::start_progress_bar;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 

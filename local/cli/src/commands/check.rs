@@ -12,7 +12,7 @@ use super::workspace::WorkspaceArgs;
 use crate::apply::{DetectorTemplate, TemplateInputs};
 use crate::check::FileCheck;
 use crate::detector_rules::DetectorRules;
-use crate::file_run::start_progress_bar;
+use crate::progress_bar::start_progress_bar;
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ impl CheckArgs {
         let check = FileCheck {
             path: &self.file,
             mapping: &mapping,
-            rules: Some(&rules),
+            rules: &rules,
             threads: self.threads.map_or(processors, usize::from),
         };
         let bar = start_progress_bar(!self.json, 0);

@@ -3,16 +3,14 @@
 use std::path::Path;
 
 use clap::Args;
-use engine::find_normalizer;
 use evaluation::{
     DetectorFile, Evaluate, EventColumns, FileRule, FileVariable, MeasuredDetector, RulesError,
 };
-use rules::ListValues;
 
 use super::CommandError;
 use super::apply::ParameterArgs;
 use super::output::print_line;
-use crate::apply::{self, DetectorTemplate, TemplateInputs};
+use crate::apply::{DetectorTemplate, TemplateInputs};
 
 /// The arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -61,7 +59,8 @@ fn to_detector_file(path: String, template: &DetectorTemplate) -> Result<Detecto
         let found = template.detectors.len();
         return Err(RulesError::Detectors { file: path, found });
     };
-    let variables = event_variables(template, detector)
+    let variables = template
+        .event_variables(detector)
         .map(|variable| FileVariable {
             name: variable.name.clone(),
             ty: variable.ty,
@@ -77,62 +76,20 @@ fn to_detector_file(path: String, template: &DetectorTemplate) -> Result<Detecto
             outcomes: rule.outcomes.clone(),
         })
         .collect();
+    let scores = template.score_variables(detector).into_iter();
     Ok(DetectorFile {
         path,
         id: detector.id.clone(),
         mode: detector.mode.clone(),
         variables,
-        scores: score_names(template, detector),
+        scores: scores.map(|(name, _)| name).collect(),
         lists: template
             .lists
             .iter()
-            .map(|list| (list.name.clone(), list_elements(list)))
+            .map(|list| (list.name.clone(), list.values()))
             .collect(),
         rules,
     })
-}
-
-/// The variables of the detector's event type that the file defines.
-fn event_variables<'t>(
-    template: &'t DetectorTemplate,
-    detector: &apply::DetectorResource,
-) -> impl Iterator<Item = &'t apply::VariableResource> {
-    let event_type = template
-        .event_types
-        .iter()
-        .find(|event_type| event_type.name == detector.event_type);
-    template
-        .variables
-        .iter()
-        .filter(|variable| variable.source == "EVENT")
-        .filter(move |variable| {
-            event_type.is_none_or(|event_type| event_type.variables.contains(&variable.name))
-        })
-}
-
-/// The scores that rules of the detector may ask for.
-fn score_names(template: &DetectorTemplate, detector: &apply::DetectorResource) -> Vec<String> {
-    let external = template
-        .variables
-        .iter()
-        .filter(|variable| variable.source != "EVENT")
-        .map(|variable| variable.name.clone());
-    let models = &detector.models.versions;
-    let own = models
-        .iter()
-        .map(|model| format!("{}_insightscore", model.id));
-    external.chain(own).collect()
-}
-
-/// The elements of a list, as rules compare them; `None` where the file gives none.
-fn list_elements(list: &apply::ListResource) -> Option<ListValues> {
-    let elements = list.elements.as_ref()?;
-    Some(
-        match list.variable_type.as_deref().and_then(find_normalizer) {
-            Some(normal) => ListValues::normalized(normal, elements),
-            None => elements.iter().collect(),
-        },
-    )
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn check_visibility(
         Some(node) => read_number(node),
     };
     let Some(timeout) = timeout else { return };
-    let least = TIMEOUTS * timeout;
+    let least = timeout.saturating_mul(TIMEOUTS);
     if visibility < least {
         checker.report_error(
             queue,
@@ -83,7 +83,7 @@ fn check_redrive(
     let attempts = find_path(&queue.properties, &["RedrivePolicy", "maxReceiveCount"]);
     let attempts = attempts.and_then(read_number);
     if let (Some(visibility), Some(attempts)) = (visibility, attempts) {
-        let lasts = visibility * attempts;
+        let lasts = visibility.saturating_mul(attempts);
         if lasts < DAY {
             checker.report_warning(
                 queue,

@@ -155,7 +155,7 @@ fn check_retention(checker: &mut TemplateChecker<'_>, source: &EventSource<'_>) 
             format!("set RetentionPeriodHours to {WEEKEND_HOURS} or more; template.yaml has 168"),
         );
     }
-    Some(hours * HOUR)
+    Some(hours.saturating_mul(HOUR))
 }
 
 /// Checks that what is given up is kept, whole.

@@ -393,6 +393,33 @@ fn policies() {
     );
 }
 
+/// Numbers that AWS would refuse are no reason to stop.
+#[test]
+fn numbers_of_any_size_are_compared() {
+    let largest = i64::MAX;
+    let text = TEMPLATE.replacen("    Timeout: 60\n", &format!("    Timeout: {largest}\n"), 1);
+    let got = check(&text, &[]);
+    assert!(
+        got.contains(&format!("six times the {largest} s of")),
+        "{got}"
+    );
+    let text = TEMPLATE
+        .replace(
+            "VisibilityTimeout: 360",
+            &format!("VisibilityTimeout: {largest}"),
+        )
+        .replace(
+            "RetentionPeriodHours: 168",
+            &format!("RetentionPeriodHours: {largest}"),
+        );
+    assert_ne!(text, TEMPLATE);
+    let got = check(&text, &[]);
+    assert!(
+        got.contains(&format!("are over after {largest} s")),
+        "{got}"
+    );
+}
+
 #[test]
 fn the_events_of_a_function_are_sources_too() {
     broken(

@@ -1,6 +1,6 @@
 //! The keys and aggregates of a draft, over the fields that the file has.
 
-use super::aggregate_table::{AGGREGATES, AggregateDraft};
+use super::aggregate_table::{AGGREGATES, AggregateDraft, KEY_NAMES};
 use super::draft::Draft;
 use super::roles::Role;
 use super::yaml_text::quote_yaml;
@@ -28,19 +28,17 @@ impl Draft<'_> {
                 None => format!("{{from: {street}, as: letters_and_digits}}"),
             })
         };
-        let keys = [
-            ("account", source(Role::CustomerId)),
-            (
-                "email",
-                source(Role::Email)
-                    .map(|email| format!("{{from: {email}, as: email, on_invalid: omit}}")),
-            ),
-            ("card", source(Role::CardFingerprint)),
-            ("device", source(Role::DeviceId)),
-            ("ip", source(Role::IpAddress)),
-            ("address", address()),
+        let email = source(Role::Email);
+        let sources = [
+            source(Role::CustomerId),
+            email.map(|email| format!("{{from: {email}, as: email, on_invalid: omit}}")),
+            source(Role::CardFingerprint),
+            source(Role::DeviceId),
+            source(Role::IpAddress),
+            address(),
         ];
-        keys.into_iter().filter_map(|(name, source)| {
+        let keys = KEY_NAMES.into_iter().zip(sources);
+        keys.filter_map(|(name, source)| {
             Some(KeyDraft {
                 name,
                 source: source?,

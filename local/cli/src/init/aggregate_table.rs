@@ -10,6 +10,9 @@ pub(crate) struct AggregateDraft {
     pub(super) needs_price: bool,
 }
 
+/// The names of the keys that a draft may have.
+pub(crate) const KEY_NAMES: [&str; 6] = ["account", "email", "card", "device", "ip", "address"];
+
 /// The aggregates that a draft may have.
 pub(super) const AGGREGATES: &[AggregateDraft] = &[
     AggregateDraft {

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::draft::{Draft, OtherKind};
 use super::roles::Role;
+use super::yaml_text::quote_yaml;
 use crate::printable::printable_value;
 
 /// A rule of the starter set.
@@ -12,7 +13,7 @@ struct RuleDraft {
     id: &'static str,
     outcome: &'static str,
     description: &'static str,
-    /// `{high}` and `{small}` stand for amounts of the file.
+    /// `{high}` and `{highest}` stand for amounts of the file.
     expression: &'static str,
     /// The variables and lists without which it is left out.
     needs: &'static [&'static str],
@@ -294,7 +295,7 @@ fn write_variable(text: &mut String, variable: &VariableDraft<'_>) -> fmt::Resul
     if let Some(variable_type) = variable.variable_type {
         writeln!(text, "          VariableType: {variable_type}")?;
     }
-    let description = serde_json::Value::from(variable.description.as_str());
+    let description = quote_yaml(&variable.description);
     writeln!(
         text,
         "          DefaultValue: \"{}\"\n          Description: {description}",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::mapping::read_number_in;
 
-use super::aggregate_table::all_aggregate_names;
+use super::aggregate_table::{KEY_NAMES, all_aggregate_names};
 use super::field_samples::{FieldSamples, FileSamples};
 use super::names::split_words;
 use super::role_words::{BILLING, KNOWN_LATER, PERSON_NAME, has_word};
@@ -12,6 +12,7 @@ use super::roles::{Evidence, ROLE_SIGNS, Role};
 use super::status_words::{StatusMeaning, find_meaning};
 use super::time_shape::TimeShape;
 use super::value_shapes::find_number_form;
+use super::yaml_text::is_yaml_word;
 
 /// Values of a field that rules and models can use as they are.
 const MOST_CATEGORIES: usize = 100;
@@ -192,6 +193,7 @@ impl<'a> Draft<'a> {
             self.others.iter().any(|other| other.name == name)
                 || Role::all_variable_names().any(|known| known == name)
                 || all_aggregate_names().any(|known| known == name)
+                || KEY_NAMES.contains(&name)
         };
         if !is_taken(&name) {
             return name;
@@ -222,16 +224,17 @@ impl<'a> Draft<'a> {
         self.field(role).and_then(FieldSamples::time_shape)
     }
 
-    /// The currency in which most orders are paid, if there is a field of currencies, and how many others there are.
+    /// The currency in which most orders are paid, and the others, if there is a field of currencies.
     pub(crate) fn currencies(&self) -> Option<(String, Vec<String>)> {
         let field = self.field(Role::Currency)?;
-        let mut codes: Vec<(&String, &u64)> = field.counts.iter().collect();
-        codes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let mut codes = codes.into_iter().map(|(code, _)| code.to_ascii_uppercase());
-        let base = codes.next()?;
-        let mut others: Vec<String> = codes.filter(|code| *code != base).collect();
-        others.dedup();
-        Some((base, others))
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for (code, count) in &field.counts {
+            *counts.entry(code.to_ascii_uppercase()).or_default() += count;
+        }
+        let mut codes: Vec<(String, u64)> = counts.into_iter().collect();
+        codes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let mut codes = codes.into_iter().map(|(code, _)| code);
+        Some((codes.next()?, codes.collect()))
     }
 
     /// The words of the status with what they seem to mean; `None` if none says fraud.
@@ -306,11 +309,6 @@ fn is_number(field: &FieldSamples) -> bool {
 fn is_whole_id(field: &FieldSamples) -> bool {
     let is_whole = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit());
     field.values.len() > 50 && field.is_mostly_different() && field.values.iter().all(is_whole)
-}
-
-/// Whether YAML reads a word as something else than text.
-fn is_yaml_word(word: &str) -> bool {
-    ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&word)
 }
 
 /// Words that stand where there is no account.

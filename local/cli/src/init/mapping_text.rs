@@ -7,7 +7,7 @@ use super::field_samples::FieldSamples;
 use super::roles::{Evidence, Role};
 use super::status_words::StatusMeaning;
 use super::value_shapes::{find_number_form, needs_number_form};
-use super::yaml_text::quote_yaml;
+use super::yaml_text::{quote_yaml, strip_forbidden};
 use crate::printable::{cut_value, printable_value};
 
 /// Examples of a field's values for a comment, on one line.
@@ -47,7 +47,7 @@ impl Draft<'_> {
         self.write_aggregates(&mut text)?;
         text.push_str(DECISION);
         text.push_str(LABELS);
-        Ok(text)
+        Ok(strip_forbidden(&text))
     }
 
     fn write_timezone(&self, text: &mut String) -> fmt::Result {

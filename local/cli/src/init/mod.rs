@@ -138,6 +138,9 @@ pub struct ConfigDraft {
     pub detector: String,
     records: u64,
     unreadable: u64,
+    variables: usize,
+    aggregates: usize,
+    rules: usize,
 }
 
 /// What was drafted, for who asked for it.
@@ -205,20 +208,21 @@ impl ConfigDraft {
             .file_name()
             .map_or(path.into(), |name| name.to_string_lossy());
         let name: String = name.chars().filter(|c| !c.is_control()).collect();
-        let drafted = Self {
-            mapping: draft.write_mapping(&name)?,
-            detector: draft.write_detector(&name)?,
+        let (mapping, detector) = (draft.write_mapping(&name)?, draft.write_detector(&name)?);
+        // What is written can be used: nobody should have to debug a draft.
+        let parsed = Mapping::parse("mapping.yaml", &mapping)?;
+        let inputs = TemplateInputs::new(Vec::new());
+        let template = DetectorTemplate::parse("detector.yaml", &detector, &inputs)?;
+        let detectors = template.detectors.iter();
+        Ok(Self {
+            variables: parsed.variables().count(),
+            aggregates: parsed.variables_of_the_past().count(),
+            rules: detectors.map(|detector| detector.rules.len()).sum(),
             records: samples.records,
             unreadable: samples.unreadable,
-        };
-        // What is written can be used: nobody should have to debug a draft.
-        Mapping::parse("mapping.yaml", &drafted.mapping)?;
-        DetectorTemplate::parse(
-            "detector.yaml",
-            &drafted.detector,
-            &TemplateInputs::new(Vec::new()),
-        )?;
-        Ok(drafted)
+            mapping,
+            detector,
+        })
     }
 
     /// Writes `mapping.yaml` and `detector.yaml` into a folder; both or neither, and over nothing.
@@ -247,7 +251,7 @@ impl ConfigDraft {
         for (path, text) in files {
             if let Err(source) = write_new_file(&path, text) {
                 // Half a draft would be taken for a whole one.
-                for path in written.iter().chain([&path]) {
+                for path in &written {
                     let _ = fs::remove_file(path);
                 }
                 return Err(unwritable(&path, source));
@@ -258,7 +262,6 @@ impl ConfigDraft {
     }
 
     fn summarize(&self, written: Vec<PathBuf>) -> InitSummary {
-        let mapping = Mapping::parse("mapping.yaml", &self.mapping).ok();
         let lines = self
             .mapping
             .lines()
@@ -266,23 +269,24 @@ impl ConfigDraft {
         InitSummary {
             records: self.records,
             unreadable: self.unreadable,
-            variables: mapping
-                .as_ref()
-                .map_or(0, |mapping| mapping.variables().count()),
-            aggregates: mapping
-                .as_ref()
-                .map_or(0, |mapping| mapping.variables_of_the_past().count()),
-            rules: self.detector.matches("- RuleId:").count(),
+            variables: self.variables,
+            aggregates: self.aggregates,
+            rules: self.rules,
             questions: lines.map(|(_, question)| question.to_owned()).collect(),
             written,
         }
     }
 }
 
+/// Writes a file that is not there yet. One that is there, such as a link that leads nowhere, is left as it is.
 fn write_new_file(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::create_new(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let written = file.write_all(text.as_bytes());
+    let written = written.and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 /// The file itself, or the files of a folder that may be orders, by name.

@@ -63,7 +63,6 @@ const COMPOUND_ENDINGS: &[&str] = &[
     "anschrift",
     "art",
     "weise",
-    "methode",
     "betrag",
     "summe",
     "preis",

@@ -223,6 +223,13 @@ fn an_address_is_one_address() {
 
 #[test]
 fn ids_are_no_times_and_no_numbers() {
+    let json = r#"{"data":{"id":1772352300,"created":1772352300}}"#;
+    let other = json.replace("1772352300", "1772352999");
+    let mapping = draft("a.jsonl", format!("{json}\n{other}\n").as_bytes())
+        .unwrap()
+        .mapping;
+    assert_eq!(line_of(&mapping, "id:"), "id: /data/id");
+    assert_eq!(line_of(&mapping, "timestamp:"), "timestamp: /data/created");
     let csv = "order_id,order_date,customer_id,reference\n1,2026-06-01,1000000000,ORD-30000\n2,2026-06-02,1000000007,ORD-30001\n";
     let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
     assert_eq!(
@@ -236,6 +243,7 @@ fn ids_are_no_times_and_no_numbers() {
 fn names_that_would_break_the_draft_do_not() {
     for csv in [
         "order_id,null,card_orders_1d\n1,a,5\n2,b,6\n",
+        "order_id,a\u{90}b,\u{ffff}\n1,\u{85}x,5\n2,\u{ffff}y,6\n",
         "order_id,\"free\ntext\"\n1,a\n2,b\n",
         "order_id,\"evil\nevent_type: hacked\n#\"\n1,a\n2,b\n",
     ] {
@@ -310,9 +318,34 @@ fn files_that_are_no_orders_get_a_sentence() {
         "a.csv has 10000 columns, and at most 2000 are read; is it a table of orders?"
     );
     assert_eq!(
+        refused("a.csv", b"\x8f\x03\x90,\x7f\nrest"),
+        "a.csv: the file is no text: its header has control characters; save the table as CSV"
+    );
+    assert_eq!(
         refused("a.csv", b"PK\x03\x04"),
         "a.csv: the file is a ZIP or Excel file; unpack it, or save it as CSV"
     );
+}
+
+/// A link that leads nowhere is somebody's file, too, although it does not exist for those who follow it.
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_created_is_not_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let drafted = draft("a.csv", b"order_id,amount\n1,5\n2,6\n").unwrap();
+    let link = dir.path().join("detector.yaml");
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), &link).unwrap();
+    let error = drafted.write_files(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("detector.yaml cannot be written"), "{error}");
+    assert!(fs::symlink_metadata(&link).is_ok());
+    assert!(!dir.path().join("mapping.yaml").exists());
+}
+
+#[test]
+fn a_column_may_have_the_name_of_a_key() {
+    let csv = "order_id,order_date,card,card_token,amount\n1,2026-06-01,visa,tok_1,5\n2,2026-06-02,mc,tok_2,6\n3,2026-06-03,mc,tok_2,7\n";
+    let mapping = draft("a.csv", csv.as_bytes()).unwrap().mapping;
+    assert_eq!(line_of(&mapping, "card_2:"), "card_2: /card");
 }
 
 #[test]

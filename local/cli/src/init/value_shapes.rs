@@ -101,7 +101,9 @@ fn find_time_shape(field: &FieldSamples) -> Option<TimeShape> {
             lacks_zone: field.share_of(has_zone) < 1.0,
         });
     }
-    let words = split_words(&field.pointer);
+    // What a member is for stands in its own name: `/data/id` is no time.
+    let name = field.pointer.rsplit('/').next().unwrap_or_default();
+    let words = split_words(name);
     let is_named = [TIME, CREATED, SIGNED_UP]
         .iter()
         .any(|group| has_word(&words, group));

@@ -40,6 +40,14 @@ struct KeyPlan {
 }
 
 impl Aggregates {
+    /// No aggregates; these labels mean fraud.
+    pub(crate) fn none(fraud_labels: BTreeSet<String>) -> Self {
+        Self {
+            fraud_labels,
+            ..Self::default()
+        }
+    }
+
     /// Checks the section and works out what the profiles of each key keep.
     /// `chargeback_labels` are those that `labels.table` gives for chargebacks.
     pub(crate) fn new(

@@ -90,6 +90,8 @@ impl NumberFormat {
         let is_separator = |c: char| match self.group {
             // French and Swedish software writes these spaces, which break no line.
             Some(' ') => matches!(c, ' ' | '\u{a0}' | '\u{202f}'),
+            // Swiss software writes either.
+            Some('\'') => matches!(c, '\'' | '\u{2019}'),
             group => Some(c) == group,
         };
         let mut groups = whole.split(is_separator);

@@ -17,6 +17,12 @@ const STATEMENT_FAILURES: [(&str, bool); 5] = [
     ("InternalServerError", true),
 ];
 
+/// Whether a request has nothing left in any table.
+fn asks_for_nothing(asked: &Value, is_empty: impl Fn(&Value) -> bool) -> bool {
+    let tables = asked["RequestItems"].as_object();
+    tables.is_none_or(|tables| tables.values().all(is_empty))
+}
+
 impl Network {
     /// Answers `BatchGetItem` for some of the keys; the others are unprocessed
     /// (`docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html`).
@@ -36,10 +42,7 @@ impl Network {
             }
         }
         let is_empty = |wanted: &Value| wanted["Keys"].as_array().is_none_or(Vec::is_empty);
-        if asked["RequestItems"]
-            .as_object()
-            .is_none_or(|tables| tables.values().all(is_empty))
-        {
+        if asks_for_nothing(&asked, is_empty) {
             return json_response(&json!({"Responses": {}, "UnprocessedKeys": left}));
         }
         let request = request.map(|_| Bytes::from(asked.to_string()));
@@ -90,10 +93,7 @@ impl Network {
             }
         }
         let is_empty = |writes: &Value| writes.as_array().is_none_or(Vec::is_empty);
-        if asked["RequestItems"]
-            .as_object()
-            .is_none_or(|tables| tables.values().all(is_empty))
-        {
+        if asks_for_nothing(&asked, is_empty) {
             return json_response(&json!({ "UnprocessedItems": left }));
         }
         let request = request.map(|_| Bytes::from(asked.to_string()));

@@ -303,16 +303,8 @@ async fn printed(client: &Client, options: &ApplyOptions) -> String {
 
 #[tokio::test]
 async fn the_command_prints_the_plan_and_what_is_done() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml");
-    let options = ApplyOptions {
-        file: file.clone(),
-        parameters: Vec::new(),
-        dry_run: true,
-        to: ApplyTarget::Engine,
-        json: false,
-        mapped: None,
-        allow_unfilled: false,
-    };
+    let options = rehearse_small_template();
+    let file = options.file.clone();
     let client = client().await;
     let text = printed(&client, &options).await;
     let lines: Vec<&str> = text.lines().collect();
@@ -359,15 +351,23 @@ async fn the_command_prints_the_plan_and_what_is_done() {
     );
 }
 
-/// An entry of a list never decides if the detector lacks its rule; the mapping file alone cannot tell.
-#[tokio::test]
-async fn overrides_that_the_detector_lacks_are_warned_about() {
-    let options = |detector: &str, rules: [&str; 2]| ApplyOptions {
+/// Options that only print what would be done with `small.yaml`.
+fn rehearse_small_template() -> ApplyOptions {
+    ApplyOptions {
         file: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml"),
         parameters: Vec::new(),
         dry_run: true,
         to: ApplyTarget::Engine,
         json: false,
+        mapped: None,
+        allow_unfilled: false,
+    }
+}
+
+/// An entry of a list never decides if the detector lacks its rule; the mapping file alone cannot tell.
+#[tokio::test]
+async fn overrides_that_the_detector_lacks_are_warned_about() {
+    let options = |detector: &str, rules: [&str; 2]| ApplyOptions {
         mapped: Some(MappedDetector {
             detector: detector.parse().unwrap(),
             overrides: rules.map(|rule| rule.parse().unwrap()).to_vec(),
@@ -376,6 +376,7 @@ async fn overrides_that_the_detector_lacks_are_warned_about() {
                 .into(),
         }),
         allow_unfilled: true,
+        ..rehearse_small_template()
     };
     let client = client().await;
     let warning = "warning: rule vip: `overrides` of the mapping names it, and detector `orders` lacks it, so it never decides";
@@ -397,17 +398,13 @@ async fn overrides_that_the_detector_lacks_are_warned_about() {
 #[tokio::test]
 async fn rules_that_the_mapping_never_fills_are_refused_unless_told() {
     let options = |detector: &str, variables: &[&str], allow_unfilled| ApplyOptions {
-        file: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/apply/tests/small.yaml"),
-        parameters: Vec::new(),
-        dry_run: true,
-        to: ApplyTarget::Engine,
-        json: false,
         mapped: Some(MappedDetector {
             detector: detector.parse().unwrap(),
             overrides: Vec::new(),
             variables: variables.iter().map(|name| name.parse().unwrap()).collect(),
         }),
         allow_unfilled,
+        ..rehearse_small_template()
     };
     let client = client().await;
     for (detector, variables, allow_unfilled, want) in [
