@@ -96,7 +96,7 @@ fn interpolate_linearly(x: f64, points: impl Iterator<Item = (f64, f64)>) -> f64
     last.map_or(0.0, |(_, y)| y)
 }
 
-/// The false-positive rate of each log-odds, measured on legitimate events of the validation block.
+/// The false-positive rate of each log-odds, measured on legitimate events that the trees did not grow from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Log-odds, ascending, each with the share of legitimate events at or above it, descending.

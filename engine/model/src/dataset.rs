@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::history::{EntityEvent, TrackedFields};
+use crate::history::{EntityEvent, TrackedEvent, TrackedFields};
 use crate::parse;
 use crate::texts::Texts;
 use crate::variable::{Variable, VariableType};
@@ -29,18 +29,18 @@ pub struct EventRow<'a> {
     pub values: &'a [Option<&'a str>],
     /// When the event happened.
     pub event_time: Option<i64>,
-    /// The entity that the event belongs to. Without one, the event is in no history.
+    /// The entity that the event belongs to.
     pub entity: Option<&'a str>,
-    /// The event as the history of its entity keeps it; needed after [`Dataset::with_tracked_fields`].
-    pub history_event: Option<EntityEvent>,
+    /// The event as the histories of its keys keep it; needed after [`Dataset::with_tracked_fields`].
+    pub tracked: Option<&'a TrackedEvent>,
     /// The event's label.
     pub label: EventLabel,
     /// When the label was given.
     pub label_time: Option<i64>,
     /// Whether the event was blocked. Then nobody can know that it would have been legitimate.
     pub blocked: bool,
-    /// Whether the event never happened. It gets features from the history of its entity, but does not become a part of
-    /// it.
+    /// Whether the event never happened. It gets features from the histories of its keys, but does not become a part of
+    /// them.
     pub synthetic: bool,
 }
 
@@ -74,6 +74,8 @@ pub struct Dataset {
     entities: Texts,
     tracked: Option<TrackedFields>,
     history_events: Vec<Option<EntityEvent>>,
+    /// The keys of each event beside its entity, by place.
+    history_keys: Vec<Texts>,
     synthetic: Vec<bool>,
 }
 
@@ -116,15 +118,17 @@ impl Dataset {
             entities: Texts::default(),
             tracked: None,
             history_events: Vec::new(),
+            history_keys: Vec::new(),
             synthetic: Vec::new(),
         }
     }
 
-    /// The same data set, for models that learn from the history of its entities. Each row must then have in
-    /// [`EventRow::history_event`] what [`TrackedFields::build_event`] gives for it.
+    /// The same data set, for models that learn from the histories of its entities and other keys. Each row must then
+    /// have in [`EventRow::tracked`] what [`TrackedFields::build_event`] gives for it.
     #[must_use]
     pub fn with_tracked_fields(self, tracked: TrackedFields) -> Self {
         Self {
+            history_keys: vec![Texts::default(); tracked.keys().len()],
             tracked: Some(tracked),
             ..self
         }
@@ -162,7 +166,12 @@ impl Dataset {
         self.blocked.push(row.blocked);
         self.entities.push(row.entity);
         if self.tracked.is_some() {
-            self.history_events.push(row.history_event);
+            self.history_events
+                .push(row.tracked.map(|tracked| tracked.event));
+            for (place, keys) in self.history_keys.iter_mut().enumerate() {
+                let key = row.tracked.and_then(|tracked| tracked.keys.get(place + 1));
+                keys.push(key.and_then(Option::as_deref));
+            }
             self.synthetic.push(row.synthetic);
         }
         Ok(())
@@ -214,10 +223,21 @@ impl Dataset {
         self.tracked.as_ref()
     }
 
-    /// An event as histories keep it, with its entity.
+    /// An event as the history of its entity keeps it, with the entity.
     pub(crate) fn entity_event(&self, row: usize) -> Option<(&str, &EntityEvent)> {
         let event = self.history_events.get(row)?.as_ref()?;
         Some((self.entities.text_of_row(row)?, event))
+    }
+
+    /// An event as the histories of all its keys keep it.
+    pub(crate) fn tracked_event(&self, row: usize) -> Option<TrackedEvent> {
+        let event = *self.history_events.get(row)?.as_ref()?;
+        let columns = std::iter::once(&self.entities).chain(&self.history_keys);
+        let key = |texts: &Texts| texts.text_of_row(row).map(str::to_owned);
+        Some(TrackedEvent {
+            event,
+            keys: columns.map(key).collect(),
+        })
     }
 
     /// Whether an event never happened.

@@ -1,13 +1,13 @@
-//! The histories of many entities, built from the events of a data set.
+//! The histories of many entities and other keys, built from the events of a data set.
 
 use std::collections::HashMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::dataset::{Dataset, EventLabel};
-use crate::history::{EntityEvent, EntityHistory, HISTORY_FEATURES};
+use crate::history::{EntityHistory, TrackedEvent, TrackedFields};
 
-/// The history of each of many entities.
+/// The history of each of many entities, and of the other keys of their events.
 #[derive(Clone, Debug, Default)]
 pub struct EntityHistories(FxHashMap<String, EntityHistory>);
 
@@ -33,29 +33,42 @@ impl EntityHistories {
         before
     }
 
-    /// The features that the history gives to an event. Without an entity, all of them are unknown.
-    pub fn features(&self, entity: Option<&str>, event: &EntityEvent) -> Vec<f32> {
-        let Some(entity) = entity else {
-            return vec![f32::NAN; HISTORY_FEATURES];
-        };
-        match self.0.get(entity) {
-            Some(profile) => profile.features(event),
-            None => EntityHistory::default().features(event),
+    /// The features that the histories of its keys give to an event: one number for each of
+    /// [`TrackedFields::features`]. Those of a key that the event does not have are unknown.
+    pub fn features(&self, tracked: &TrackedFields, event: &TrackedEvent) -> Vec<f32> {
+        let mut features = Vec::with_capacity(tracked.feature_count());
+        let unseen = EntityHistory::default();
+        for (place, key) in event.keys.iter().enumerate() {
+            let of_key = tracked.event_of_key(place, event);
+            let history = key.as_ref().map(|key| self.0.get(key).unwrap_or(&unseen));
+            tracked.append_features(history, &of_key, &mut features);
         }
+        features
     }
 
-    /// Each entity with its history.
+    /// Each key with its history.
     pub fn into_histories(self) -> impl Iterator<Item = (String, EntityHistory)> {
         self.0.into_iter()
     }
 
-    /// Adds an event to the history of its entity.
-    pub fn add(&mut self, entity: &str, event: EntityEvent) {
-        self.history_of(entity).add(event);
+    /// Adds an event to the histories of its keys.
+    pub fn add(&mut self, tracked: &TrackedFields, event: &TrackedEvent) {
+        for (place, key) in event.keys.iter().enumerate() {
+            if let Some(key) = key {
+                self.history_of(key).add(tracked.event_of_key(place, event));
+            }
+        }
+    }
+
+    /// Notes in the histories of its keys that an event is fraud, and since when that is known.
+    pub fn note_fraud(&mut self, event: &TrackedEvent, known_at: i64) {
+        for key in event.keys.iter().flatten() {
+            self.history_of(key).note_label(event.event.id, true, known_at);
+        }
     }
 
     /// Adds the events of a data set in order of time. Before each event is added, `each` is called with its row and
-    /// the features that the history of its entity then gives. `labels` are the rows of fraudulent events, each with
+    /// the features that the histories of its keys then give. `labels` are the rows of fraudulent events, each with
     /// the time from which that was known.
     pub(crate) fn replay(
         &mut self,
@@ -63,6 +76,9 @@ impl EntityHistories {
         mut labels: Vec<(i64, usize)>,
         mut each: impl FnMut(usize, Vec<f32>),
     ) {
+        let Some(tracked) = dataset.tracked_fields() else {
+            return;
+        };
         labels.sort_unstable();
         let mut labels = labels.into_iter().peekable();
         let mut order: Vec<(i64, usize)> = dataset
@@ -74,27 +90,26 @@ impl EntityHistories {
         order.sort_unstable();
         for (time, row) in order {
             while let Some((known, bad)) = labels.next_if(|(known, _)| *known <= time) {
-                if let Some((entity, event)) = dataset.entity_event(bad) {
-                    self.history_of(entity).note_label(event.id, true, known);
+                if let Some(event) = dataset.tracked_event(bad) {
+                    self.note_fraud(&event, known);
                 }
             }
-            if let Some((entity, event)) = dataset.entity_event(row) {
-                let profile = self.history_of(entity);
-                each(row, profile.features(event));
+            if let Some(event) = dataset.tracked_event(row) {
+                each(row, self.features(tracked, &event));
                 if !dataset.is_synthetic(row) {
-                    profile.add(*event);
+                    self.add(tracked, &event);
                 }
             }
         }
         for (known, bad) in labels {
-            if let Some((entity, event)) = dataset.entity_event(bad) {
-                self.history_of(entity).note_label(event.id, true, known);
+            if let Some(event) = dataset.tracked_event(bad) {
+                self.note_fraud(&event, known);
             }
         }
     }
 
-    fn history_of(&mut self, entity: &str) -> &mut EntityHistory {
-        self.0.entry(entity.to_owned()).or_default()
+    fn history_of(&mut self, key: &str) -> &mut EntityHistory {
+        self.0.entry(key.to_owned()).or_default()
     }
 }
 

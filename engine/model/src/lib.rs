@@ -43,7 +43,9 @@ pub use features::Feature;
 pub use histories::EntityHistories;
 pub use infer::{InferredColumn, infer_types};
 pub use maturity::{LabelsAre, Maturity, UnlabelledTreatment};
-pub use model::{Attribution, EVENT_TIME, Explanation, Impact, Importance, Model, Score};
+pub use model::{
+    Attribution, EVENT_TIME, Explanation, HistoryImpact, Impact, Importance, Model, Score,
+};
 pub use parse::{has_day_first, parse_date, parse_number, trim_present_value};
 pub use train::{
     ModelType, Severity, TakeoverFigures, ThresholdRow, TrainingError, TrainingMessage,

@@ -55,6 +55,9 @@ pub(crate) struct LabelledEvent {
     pub time: Option<i64>,
     /// When the label was known, in seconds since 1970; meaningless where events have no times.
     pub known: i64,
+    /// From when on histories show the label to later events; `None` where labels are final and nothing says when this
+    /// one came: in service it comes later, and a model that had seen it at once would be misled.
+    pub shown_from: Option<i64>,
 }
 
 /// The events whose labels are known at `as_of` (by default the latest time in the data), in order of time.
@@ -74,7 +77,7 @@ pub(crate) fn select_mature_events(
         LabelsAre::Maturing if !timed => (0, "events have no times".to_owned()),
         LabelsAre::Maturing => choose_wait(dataset),
     };
-    let artificial = labels_are == LabelsAre::Final || explain_artificial_times(dataset).is_some();
+    let artificial = explain_artificial_times(dataset).is_some();
     let latest = dataset
         .event_times()
         .iter()
@@ -89,10 +92,11 @@ pub(crate) fn select_mature_events(
         let at = row as usize;
         let time = dataset.event_times()[at];
         let event = time.unwrap_or(0);
-        let given = dataset.label_times()[at]
-            .filter(|_| !artificial)
-            .unwrap_or(event);
-        let known = given.max(event.saturating_add(wait));
+        let given = dataset.label_times()[at].filter(|_| !artificial);
+        let known = given
+            .filter(|_| labels_are == LabelsAre::Maturing)
+            .unwrap_or(event)
+            .max(event.saturating_add(wait));
         if timed && known > as_of {
             immature += 1;
         } else {
@@ -101,6 +105,10 @@ pub(crate) fn select_mature_events(
                 fraud,
                 time: time.filter(|_| timed),
                 known,
+                shown_from: match labels_are {
+                    LabelsAre::Maturing => Some(known),
+                    LabelsAre::Final => given.map(|given| given.max(event)),
+                },
             });
         }
     }

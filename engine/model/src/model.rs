@@ -107,7 +107,18 @@ pub struct Impact {
     pub relative: i8,
 }
 
-/// How much a variable, or an entity's history, matters to a model.
+/// How much a part of a history changed a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryImpact {
+    /// The key whose history it is, such as `device_id`; `None` for the entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The variable that the part is about, and its impact; an empty name stands for the events as such.
+    #[serde(flatten)]
+    pub impact: Impact,
+}
+
+/// How much a variable, or a history, matters to a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Importance {
     /// The variable, or [`EVENT_TIME`]. For entity history, the variable that it is about; empty where it is about the
@@ -116,9 +127,12 @@ pub struct Importance {
     /// The variable's type; `None` for the event's time and for entity history.
     #[serde(rename = "type")]
     pub kind: Option<VariableType>,
-    /// Whether this is about the entity's history.
+    /// Whether this is about a history: the entity's, or that of `history_key`.
     #[serde(default, rename = "is_habit")]
     pub is_history: bool,
+    /// The key beside the entity whose history this is about, such as `device_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_key: Option<String>,
     /// Its share in the gain of all splits.
     pub share: f64,
 }
@@ -126,15 +140,21 @@ pub struct Importance {
 impl Importance {
     /// The name to show in a table.
     pub fn name(&self) -> String {
-        match (self.is_history, self.variable.as_str()) {
-            (false, variable) => variable.to_owned(),
-            (true, "") => "the entity's history".to_owned(),
-            (true, variable) => format!("the entity's history of {variable}"),
+        if !self.is_history {
+            return self.variable.clone();
+        }
+        let whose = match &self.history_key {
+            None => "the entity's history".to_owned(),
+            Some(key) => format!("the history of each {key}"),
+        };
+        match self.variable.as_str() {
+            "" => whose,
+            variable => format!("{whose}: {variable}"),
         }
     }
 }
 
-/// A score divided among the variables and the entity's history: `expected` and all impacts add up to the log-odds.
+/// A score divided among the variables and the histories: `expected` and all impacts add up to the log-odds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The score that is explained.
@@ -143,10 +163,9 @@ pub struct Explanation {
     pub expected: f64,
     /// One impact for each variable, in their order; then that of the event's time.
     pub impacts: Vec<Impact>,
-    /// The impacts of the entity's history, by the variable that it is about; an empty name stands for the events as
-    /// such.
+    /// The impacts of the histories of the event's keys.
     #[serde(rename = "habits")]
-    pub history: Vec<Impact>,
+    pub history: Vec<HistoryImpact>,
 }
 
 impl Model {
@@ -172,6 +191,7 @@ impl Model {
                 name: variable.name.clone(),
                 variables: vec![at],
                 history_variable: None,
+                history_key: None,
             })
             .collect();
         let calibration = legit.and_then(|legit| Calibration::fit(legit.iter().copied()));
@@ -234,8 +254,8 @@ impl Model {
     }
 
     /// Scores an event. `values` are in the order of [`Model::variables`], `None` where missing; `event_time` is in
-    /// seconds since 1970; `history` is what [`EntityHistory::features`](crate::history::EntityHistory::features) gives, or empty
-    /// where the model has no tracked fields or the event no entity.
+    /// seconds since 1970; `history` is what [`EntityHistories::features`](crate::EntityHistories::features) gives, or
+    /// empty where the model has no tracked fields or the event no key.
     pub fn score(
         &self,
         values: &[Option<&str>],
@@ -269,7 +289,7 @@ impl Model {
             self.sum_by_variable(&contributions),
             self.sum_by_history(&contributions),
         );
-        let all = sums.iter().chain(of_history.iter().map(|(_, sum)| sum));
+        let all = sums.iter().chain(of_history.iter().map(|part| &part.sum));
         let most = all.fold(0.0_f64, |most, sum| most.max(sum.abs()));
         let impact = |(name, sum): (&str, &f64)| Impact {
             variable: name.to_owned(),
@@ -286,12 +306,15 @@ impl Model {
             impacts: names.chain([EVENT_TIME]).zip(&sums).map(impact).collect(),
             history: of_history
                 .iter()
-                .map(|(name, sum)| impact((name, sum)))
+                .map(|part| HistoryImpact {
+                    key: part.key.map(str::to_owned),
+                    impact: impact((part.variable, &part.sum)),
+                })
                 .collect(),
         }
     }
 
-    /// How much each variable, the event's time and the entity's history matter: by the gain of their splits in
+    /// How much each variable, the event's time and each history matter: by the gain of their splits in
     /// training, most important first.
     pub fn importance(&self) -> Vec<Importance> {
         let gains = self.forest.importance();
@@ -308,14 +331,16 @@ impl Model {
                 variable: variable.to_owned(),
                 kind,
                 is_history: false,
+                history_key: None,
                 share: share(sum),
             });
         let of_history = self.sum_by_history(&gains).into_iter();
-        let of_history = of_history.map(|(variable, sum)| Importance {
-            variable: variable.to_owned(),
+        let of_history = of_history.map(|part| Importance {
+            variable: part.variable.to_owned(),
             kind: None,
             is_history: true,
-            share: share(sum),
+            history_key: part.key.map(str::to_owned),
+            share: share(part.sum),
         });
         let mut importance: Vec<Importance> = variables.chain(of_history).collect();
         importance.sort_by(|a, b| b.share.total_cmp(&a.share));
@@ -365,20 +390,33 @@ impl Model {
         sums
     }
 
-    /// The sum over the features of the entity's history, by the variable that they are about.
-    fn sum_by_history<'a>(&'a self, by_feature: &[f64]) -> Vec<(&'a str, f64)> {
-        let mut sums: Vec<(&str, f64)> = Vec::new();
+    /// The sums over the features of each history, by the variable that they are about.
+    fn sum_by_history<'a>(&'a self, by_feature: &[f64]) -> Vec<HistorySum<'a>> {
+        let mut sums: Vec<HistorySum<'_>> = Vec::new();
         for (feature, value) in self.features().iter().zip(by_feature) {
-            let Some(about) = feature.history_variable.as_deref() else {
+            let Some(variable) = feature.history_variable.as_deref() else {
                 continue;
             };
-            match sums.iter_mut().find(|(name, _)| *name == about) {
-                Some((_, sum)) => *sum += value,
-                None => sums.push((about, *value)),
+            let key = feature.history_key.as_deref();
+            let same = |part: &&mut HistorySum<'_>| part.key == key && part.variable == variable;
+            match sums.iter_mut().find(same) {
+                Some(part) => part.sum += value,
+                None => sums.push(HistorySum {
+                    key,
+                    variable,
+                    sum: *value,
+                }),
             }
         }
         sums
     }
+}
+
+/// What the features of one history that are about one variable add up to.
+struct HistorySum<'a> {
+    key: Option<&'a str>,
+    variable: &'a str,
+    sum: f64,
 }
 
 fn scale_impact(impact: f64, most: f64) -> i8 {

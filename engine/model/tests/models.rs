@@ -168,7 +168,7 @@ fn devices(entities: u64) -> Dataset {
         Variable::new("amount", VariableType::Price),
         Variable::new("ip", VariableType::IpAddress),
     ];
-    let tracked = TrackedFields::new(&variables);
+    let tracked = TrackedFields::new(&variables, 1);
     let mut dataset = Dataset::new(variables).with_tracked_fields(tracked.clone());
     let mut id = 0_u64;
     for device in 0..entities {
@@ -181,11 +181,12 @@ fn devices(entities: u64) -> Dataset {
             let ip = format!("10.{}.{}.7", chance(id) % 50, chance(id + 7) % 50);
             let values = [Some(amount.as_str()), Some(ip.as_str())];
             let value = |name: &str| if name == "ip" { values[1] } else { values[0] };
+            let seen = tracked.build_event(&id.to_string(), time, &[Some(device.to_string())], value);
             let row = EventRow {
                 values: &values,
                 event_time: Some(time),
                 entity: Some(&device.to_string()),
-                history_event: Some(tracked.build_event(&id.to_string(), time, value)),
+                tracked: Some(&seen),
                 label: if is_farm && visit > 0 {
                     EventLabel::Fraud
                 } else {
@@ -212,17 +213,23 @@ fn the_history_of_an_entity_tells() {
 
     // The same event of a new device, of a device that was used a minute ago, and without an entity.
     let tracked = dataset.tracked_fields().unwrap();
-    let event = |id: &str, time: i64| tracked.build_event(id, time, |_| Some("10.1.1.1"));
+    let event = |entity: Option<&str>, id: &str, time: i64| {
+        tracked.build_event(id, time, &[entity.map(str::to_owned)], |name| {
+            (name == "amount").then_some("20")
+        })
+    };
     let now = 400 * 86_400;
     let mut histories = EntityHistories::of_dataset(&dataset);
     for minute in 1..4 {
-        histories.add("busy", event(&format!("busy {minute}"), now - 60 * minute));
+        let busy = event(Some("busy"), &format!("busy {minute}"), now - 60 * minute);
+        histories.add(tracked, &busy);
     }
     let values = [Some("20"), Some("10.1.1.1")];
     let score = |entity: Option<&str>| {
-        let history = histories.features(entity, &event("x", now));
+        let history = histories.features(tracked, &event(entity, "x", now));
         let explained = model.explain(&values, Some(now), &history, Attribution::Path);
-        let impacts = explained.impacts.iter().chain(&explained.history);
+        let history_impacts = explained.history.iter().map(|part| &part.impact);
+        let impacts = explained.impacts.iter().chain(history_impacts);
         let total: f64 = impacts.map(|impact| impact.log_odds).sum();
         assert!((explained.expected + total - explained.score.log_odds).abs() < 1e-6);
         assert_eq!(explained.score, again.score(&values, Some(now), &history));

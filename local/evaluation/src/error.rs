@@ -29,6 +29,11 @@ pub enum EvaluateError {
         /// How many are not.
         legit: usize,
     },
+    /// `--gap` without times.
+    #[error(
+        "--gap needs the time of each event, and the events of the test have none; name their column with --timestamp"
+    )]
+    NoTimes,
     /// A file that cannot be written.
     #[error("{path}: {source}")]
     Io {

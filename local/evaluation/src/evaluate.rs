@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::EntityHistories;
+use model::history::TrackedEvent;
 use model::{
     Dataset, EventLabel, LabelsAre, Model, TrainingError, TrainingMessage, TrainingOptions,
     TrainingReport, VariableType,
@@ -22,7 +23,9 @@ use crate::output::{write_report, write_scores};
 use crate::result::EvaluationResult;
 use crate::rules_only::{AppliedDetector, MeasuredDetector};
 use crate::split::{TestEvents, hold_out_rows};
-use crate::table::{ColumnOptions, EventColumns, RowNotes, TableError, TableEvent};
+use crate::table::{
+    ColumnOptions, EventColumns, RowNotes, TableError, TableEvent, parse_time_span,
+};
 
 /// What is evaluated: the options of the command.
 #[derive(Clone, Debug, Args)]
@@ -38,6 +41,10 @@ pub struct Evaluate {
     /// Whether labels may still change; default `final`, and `maturing` where the file says when labels came.
     #[arg(long, value_enum)]
     labels: Option<LabelMaturity>,
+    /// Leaves out the events of so much time before the test, such as `7d`: what a model would not know yet when it is
+    /// put into service.
+    #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
+    gap: Option<i64>,
     /// Detector file whose rules are measured beside the model, with columns as variables by their names.
     #[arg(long, value_name = "FILE")]
     pub detector: Option<PathBuf>,
@@ -75,6 +82,8 @@ struct TrainingData {
     real_label_times: bool,
     row_notes: RowNotes,
     repeated_ids: usize,
+    /// The time of the newest event, in seconds since 1970.
+    newest: Option<i64>,
 }
 
 impl Evaluate {
@@ -92,6 +101,7 @@ impl Evaluate {
             Some(path) => TestEvents::File(path),
             None => hold_out_rows(&columns.table(&self.train))?,
         };
+        let test_start = self.find_test_start(columns, &test)?;
         // Before a training that may take minutes.
         let mut rules = detector
             .map(|detector| self.apply_detector(detector, columns))
@@ -102,14 +112,17 @@ impl Evaluate {
             real_label_times,
             row_notes,
             repeated_ids,
-        } = self.read_training_data(columns, &test)?;
+            newest,
+        } = self.read_training_data(columns, &test, test_start)?;
         let labels = self.labels.unwrap_or(if real_label_times {
             LabelMaturity::Maturing
         } else {
             LabelMaturity::Final
         });
         let start = Instant::now();
-        let (model, training) = self.train_model(&dataset, labels)?;
+        // Where the test is newer than all that trains, a model of its first day knows only the labels that had come.
+        let as_of = test_start.filter(|start| newest.is_some_and(|newest| newest <= *start));
+        let (model, training) = self.train_model(&dataset, labels, as_of)?;
         let training_seconds = start.elapsed().as_secs_f64();
         let histories = EntityHistories::of_dataset(&dataset);
         drop(dataset);
@@ -192,7 +205,11 @@ impl Evaluate {
         &self,
         columns: &EventColumns,
         test: &TestEvents<'_>,
+        test_start: Option<i64>,
     ) -> Result<TrainingData, TableError> {
+        let gap_start = test_start.zip(self.gap);
+        let gap_start = gap_start.map(|(start, gap)| start.saturating_sub(gap));
+        let mut newest = None;
         let mut look_ups = LookUps::new(&columns.variables);
         let mut dataset = columns.empty_dataset();
         // If all rows have one label time, it is the time when the file was written.
@@ -205,6 +222,10 @@ impl Evaluate {
                 return Ok(());
             }
             let (event_time, label_time) = (event.row.event_time, event.row.label_time);
+            if matches!((event_time, gap_start), (Some(time), Some(start)) if time >= start) {
+                return Ok(());
+            }
+            newest = newest.max(event_time);
             first_label_time = first_label_time.or(label_time);
             real_label_times |=
                 label_time.is_some() && label_time != event_time && label_time != first_label_time;
@@ -219,7 +240,26 @@ impl Evaluate {
             real_label_times,
             row_notes,
             repeated_ids,
+            newest,
         })
+    }
+
+    /// The time of the oldest event of the test, in seconds since 1970.
+    fn find_test_start(
+        &self,
+        columns: &EventColumns,
+        test: &TestEvents<'_>,
+    ) -> Result<Option<i64>, EvaluateError> {
+        let mut start: Option<i64> = None;
+        self.for_each_test_event(columns, test, |event| {
+            if let Some(time) = event.row.event_time {
+                start = Some(start.map_or(time, |start| start.min(time)));
+            }
+        })?;
+        if self.gap.is_some() && start.is_none() {
+            return Err(EvaluateError::NoTimes);
+        }
+        Ok(start)
     }
 
     /// The detector, applied to the columns of the file that is measured.
@@ -305,26 +345,38 @@ impl Evaluate {
         })
     }
 
-    /// What the entities did before each event of the test, by the event's place: in training, and in the test so
-    /// far. Labels of test events are not used.
+    /// What the keys did before each event of the test, by the event's place: in training, and in the test so far.
+    /// Labels of the test count once they would have come; without their times they are not used.
     fn read_histories(
         &self,
         columns: &EventColumns,
         test: &TestEvents<'_>,
         mut histories: EntityHistories,
     ) -> Result<HashMap<usize, Vec<f32>>, TableError> {
-        let mut events = Vec::new();
-        if columns.tracked_fields.is_some() {
-            self.for_each_test_event(columns, test, |event| {
-                if let (Some(entity), Some(seen)) = (event.row.entity, event.row.history_event) {
-                    events.push((seen.time, event.number, entity.to_owned(), seen));
-                }
-            })?;
-        }
-        events.sort_unstable_by_key(|(time, number, ..)| (*time, *number));
-        let before = events.into_iter().map(|(_, number, entity, event)| {
-            let features = histories.features(Some(&entity), &event);
-            histories.add(&entity, event);
+        let Some(tracked) = &columns.tracked_fields else {
+            return Ok(HashMap::new());
+        };
+        let mut events: Vec<(i64, usize, TrackedEvent)> = Vec::new();
+        let mut fraud: Vec<(i64, TrackedEvent)> = Vec::new();
+        self.for_each_test_event(columns, test, |event| {
+            let Some(seen) = event.row.tracked else {
+                return;
+            };
+            let known = event.row.label_time;
+            if let (EventLabel::Fraud, Some(known)) = (event.row.label, known) {
+                fraud.push((known.max(seen.event.time), seen.clone()));
+            }
+            events.push((seen.event.time, event.number, seen.clone()));
+        })?;
+        events.sort_unstable_by_key(|(time, number, _)| (*time, *number));
+        fraud.sort_unstable_by_key(|(known, _)| *known);
+        let mut fraud = fraud.into_iter().peekable();
+        let before = events.into_iter().map(|(time, number, event)| {
+            while let Some((known, bad)) = fraud.next_if(|(known, _)| *known <= time) {
+                histories.note_fraud(&bad, known);
+            }
+            let features = histories.features(tracked, &event);
+            histories.add(tracked, &event);
             (number, features)
         });
         Ok(before.collect())
@@ -334,6 +386,7 @@ impl Evaluate {
         &self,
         dataset: &Dataset,
         labels: LabelMaturity,
+        as_of: Option<i64>,
     ) -> Result<(Model, TrainingReport), EvaluateError> {
         let options = TrainingOptions {
             labels_are: match labels {
@@ -343,6 +396,7 @@ impl Evaluate {
             // Events without a label cannot be learnt from; a file of one column is accepted, too.
             unlabelled: Some(model::UnlabelledTreatment::Ignore),
             min_variables: 1,
+            as_of,
             seed: self.seed,
             ..TrainingOptions::default()
         };

@@ -7,7 +7,7 @@ use super::event_time::{EVENT_TIME, compute_event_time_features};
 use super::linear::{self, TextModel};
 use super::variable_encoder::VariableEncoder;
 use crate::hash::{mix_bits, shorten_key};
-use crate::history::{HISTORY_FEATURES, TrackedFields};
+use crate::history::TrackedFields;
 use crate::parse;
 use crate::value_reader::{ReadValue, ValueReader};
 use crate::variable::Variable;
@@ -19,10 +19,13 @@ pub struct Feature {
     pub name: String,
     /// The variables that it is made of, by their places; empty for the event's time and for entity history.
     pub variables: Vec<usize>,
-    /// For entity history, the variable that it is about, empty where it is about the events as such. `None` for other
+    /// For a history, the variable that it is about, empty where it is about the events as such. `None` for other
     /// features.
     #[serde(rename = "habit", default, skip_serializing_if = "Option::is_none")]
     pub history_variable: Option<String>,
+    /// For the history of a key beside the entity, the name of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_key: Option<String>,
 }
 
 /// Turns the strings of an event into features. It is learnt from training rows.
@@ -42,7 +45,7 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// Writes the features of an event into `out`. `values` are in the order of the variables; `history` are the
-    /// features from the entity's history, or empty.
+    /// features from the histories of its keys, or empty.
     pub fn encode(
         &self,
         values: &[Option<&str>],
@@ -81,15 +84,19 @@ impl Encoder {
         for cross in &self.crosses {
             out.push(cross.encode(event_time, &days, &last_keys));
         }
-        if self.tracked.is_some() {
-            let known = |at: usize| history.get(at).copied().map_or(f64::NAN, f64::from);
-            out.extend((0..HISTORY_FEATURES).map(known));
-        }
+        let known = |at: usize| history.get(at).copied().map_or(f64::NAN, f64::from);
+        out.extend((0..self.history_features()).map(known));
         for (number, muted) in out.iter_mut().zip(&self.muted) {
             if *muted {
                 *number = f64::NAN;
             }
         }
+    }
+
+    fn history_features(&self) -> usize {
+        self.tracked
+            .as_ref()
+            .map_or(0, TrackedFields::feature_count)
     }
 
     /// Whether the parts fit each other, so that encoding cannot fail.
@@ -107,11 +114,7 @@ impl Encoder {
             + self.encoders.iter().flatten().map(own).sum::<usize>()
             + texts
             + self.crosses.len()
-            + if self.tracked.is_some() {
-                HISTORY_FEATURES
-            } else {
-                0
-            };
+            + self.history_features();
         let compared = self.variables.len().min(MOST_VARIABLES);
         let crosses_fit = self.crosses.iter().all(|cross| cross.is_within(compared));
         let mut named = self.features.iter().flat_map(|feature| &feature.variables);

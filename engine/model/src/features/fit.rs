@@ -11,7 +11,6 @@ use super::plan::TrainingRows;
 use super::variable_encoder::{FittedVariable, fit_variable};
 use crate::dataset::{Dataset, ValueColumn};
 use crate::histories::EntityHistories;
-use crate::history::HISTORY_FEATURES;
 
 /// Takes each feature while features are learnt: its name and its column.
 pub(crate) type FeatureSink<'a, E> = dyn FnMut(&str, &[f64]) -> Result<(), E> + 'a;
@@ -94,12 +93,14 @@ impl Encoder {
             name,
             variables,
             history_variable: None,
+            history_key: None,
         });
         self.muted.push(muted);
         Ok(())
     }
 
-    /// Adds the features from entity history: from all earlier events, and from the labels that each row may see.
+    /// Adds the features from the histories of the events' keys: from all earlier events, and from the labels that were
+    /// known when each event happened.
     fn fit_history<E>(
         &mut self,
         dataset: &Dataset,
@@ -112,12 +113,12 @@ impl Encoder {
         let labels = rows.labels.iter().zip(rows.rows).enumerate();
         let labels = labels
             .filter(|(_, (bad, _))| **bad)
-            .filter_map(|(at, (_, row))| Some((rows.plan.label_visible_from(at)?, *row as usize)));
+            .filter_map(|(at, (_, row))| Some((rows.shown_from[at]?, *row as usize)));
         let mut places = vec![u32::MAX; dataset.len()];
         for (place, row) in (0_u32..).zip(rows.rows) {
             places[*row as usize] = place;
         }
-        let mut columns = vec![vec![f32::NAN; rows.rows.len()]; HISTORY_FEATURES];
+        let mut columns = vec![vec![f32::NAN; rows.rows.len()]; tracked.feature_count()];
         EntityHistories::default().replay(dataset, labels.collect(), |row, features| {
             let place = places[row] as usize;
             for (column, feature) in columns.iter_mut().zip(features) {
@@ -128,12 +129,14 @@ impl Encoder {
         });
         for (feature, column) in tracked.features().into_iter().zip(columns) {
             let column: Vec<f64> = column.into_iter().map(f64::from).collect();
-            let name = format!("entity {}", feature.name);
+            let key = feature.key.as_deref().unwrap_or("entity");
+            let name = format!("{key} {}", feature.name);
             sink(&name, &column)?;
             self.features.push(Feature {
                 name,
                 variables: Vec::new(),
                 history_variable: Some(feature.variable.unwrap_or_default()),
+                history_key: feature.key,
             });
             self.muted.push(false);
         }

@@ -9,7 +9,8 @@ const PARTS: u8 = 10;
 /// For each row, what it may see of the others.
 ///
 /// With times, training rows are cut into ten blocks in order of time. A row sees the events of earlier blocks, and
-/// those of their labels that were known when its own block began: a model in service knows labels with the same delay.
+/// those of their labels that were known when its own block began: in service, the rates that a model learnt grow old in
+/// the same way until it is trained again. Histories are not cut into blocks: they are up to date in service too.
 /// Without times, training rows are cut into ten folds, and each row sees the other nine. Held-out rows see all
 /// training rows.
 #[derive(Clone, Debug)]
@@ -19,8 +20,6 @@ pub(crate) struct LearningPlan {
     /// For each row, the first part that may see its label. Only if `ordered`.
     known: Vec<u8>,
     ordered: bool,
-    /// When each part begins, the held-out rows last. Only if `ordered`.
-    begins: Vec<i64>,
     by_part: Vec<Vec<u32>>,
     by_known: Vec<Vec<u32>>,
 }
@@ -46,6 +45,8 @@ pub(crate) struct TrainingRows<'a> {
     pub rows: &'a [u32],
     /// Whether each is fraud.
     pub labels: &'a [bool],
+    /// From when on histories show each label to later events; `None`: never.
+    pub shown_from: &'a [Option<i64>],
     /// What each may see of the others.
     pub plan: &'a LearningPlan,
     /// Chooses the order in which the linear model of texts learns.
@@ -86,10 +87,7 @@ impl LearningPlan {
                 u8::try_from(first).unwrap_or(NEVER).max(part + 1)
             })
             .collect();
-        Self {
-            begins,
-            ..Self::new(part, known, true)
-        }
+        Self::new(part, known, true)
     }
 
     /// A plan without times: folds by a hash of each row.
@@ -123,7 +121,6 @@ impl LearningPlan {
             part,
             known,
             ordered,
-            begins: Vec::new(),
             by_part,
             by_known,
         }
@@ -142,12 +139,6 @@ impl LearningPlan {
     /// Whether the row is one of those that are learnt from.
     pub fn is_training(&self, row: usize) -> bool {
         self.part[row] < PARTS
-    }
-
-    /// The time from which others see a row's label, if they ever do.
-    pub fn label_visible_from(&self, row: usize) -> Option<i64> {
-        let known = *self.known.get(row)?;
-        self.begins.get(usize::from(known)).copied()
     }
 
     /// Groups of rows that may see the same, each with the rows whose labels they may see.

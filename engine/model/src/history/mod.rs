@@ -5,13 +5,17 @@
 //! own time. The latest events are kept whole; older ones are only counted, by day and in total. So features are exact
 //! as long as an entity has no more than [`RECENT_EVENTS`] events in the longest window; beyond that, they are exact to the
 //! day.
+//!
+//! An event is part of the history of its entity, and of those of up to [`MOST_KEYS`] more keys, such as its device and
+//! its e-mail address ([`TrackedFields`]).
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod key_names;
 mod tracked_fields;
 
-pub use tracked_fields::{HistoryFeature, TrackedFields};
+pub use tracked_fields::{HistoryFeature, HistoryKey, MOST_KEYS, TrackedEvent, TrackedFields};
 
 /// How many events are kept whole.
 pub const RECENT_EVENTS: usize = 40;
@@ -29,7 +33,11 @@ pub const WINDOWS: [(&str, i64); 5] = [
 ];
 
 /// How many numbers [`EntityHistory::features`] gives.
-pub const HISTORY_FEATURES: usize = 2 * WINDOWS.len() + 8 + 2 * CATEGORIES;
+pub const HISTORY_FEATURES: usize = BASE_FEATURES + FRAUD_FEATURES.len();
+/// The first so many of them are all that models of releases without keys look at.
+const BASE_FEATURES: usize = 2 * WINDOWS.len() + 8 + 2 * CATEGORIES;
+/// The names of the others, which are about known fraud.
+const FRAUD_FEATURES: [&str; 3] = ["bad 7d", "bad 30d", "share of bad"];
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3_600;
@@ -231,6 +239,7 @@ impl EntityHistory {
         for (category, value) in event.categories.iter().enumerate() {
             features.extend(compute_category_features(&before, category, *value));
         }
+        features.extend(self.recent_fraud_features(event, &before));
         #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
         features.into_iter().map(|feature| feature as f32).collect()
     }
@@ -318,6 +327,28 @@ impl EntityHistory {
             count_to_f64(known.count() as u64),
             last.map_or(f64::NAN, since),
         ]
+    }
+
+    /// The number of fraudulent events that became known in the last 7 and 30 days, and the share of known fraud among
+    /// the events that are kept whole.
+    fn recent_fraud_features(&self, event: &EntityEvent, before: &[&KeptEvent]) -> [f64; 3] {
+        let known: Vec<&(u32, i64)> = self
+            .bad
+            .iter()
+            .filter(|(id, known)| *known < event.time && *id != event.id)
+            .collect();
+        let since = |seconds: i64| {
+            let from = event.time.saturating_sub(seconds);
+            count_to_f64(known.iter().filter(|(_, known)| *known >= from).count() as u64)
+        };
+        let is_bad = |kept: &&&KeptEvent| known.iter().any(|(id, _)| *id == kept.1);
+        let bad = before.iter().filter(is_bad).count();
+        let share = if before.is_empty() {
+            f64::NAN
+        } else {
+            count_to_f64(bad as u64) / count_to_f64(before.len() as u64)
+        };
+        [since(7 * DAY), since(30 * DAY), share]
     }
 }
 

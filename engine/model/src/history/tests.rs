@@ -17,7 +17,7 @@ fn event(id: u32, time: i64, price: f32, category: u32) -> EntityEvent {
 }
 
 fn feature(profile: &EntityHistory, event: &EntityEvent, name: &str) -> f64 {
-    let features = TrackedFields::default().features();
+    let features = TrackedFields::new([], 1).features();
     let at = features
         .iter()
         .position(|feature| feature.name == name)
@@ -75,6 +75,9 @@ fn the_history_of_three_events() {
         ("price to highest", 1.5),
         ("bad", 1.0),
         ("seconds since bad", 88_200.0),
+        ("bad 7d", 1.0),
+        ("bad 30d", 1.0),
+        ("share of bad", 1.0 / 3.0),
         ("distinct 1", 2.0),
         ("same 1", 2.0 / 3.0),
         ("distinct 2", 0.0),
@@ -237,6 +240,6 @@ proptest! {
         if let Some(event) = events.first() {
             prop_assert_eq!(profile(&events).features(event).len(), HISTORY_FEATURES);
         }
-        prop_assert_eq!(TrackedFields::default().features().len(), HISTORY_FEATURES);
+        prop_assert_eq!(TrackedFields::new([], 1).features().len(), HISTORY_FEATURES);
     }
 }

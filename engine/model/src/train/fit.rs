@@ -13,6 +13,7 @@ use super::report::{TakeoverFigures, TrainingReport, describe_settings, measure_
 use super::search::search_settings;
 use crate::calibration::{Calibration, ScoreCurve};
 use crate::dataset::{Dataset, ValueColumn};
+use crate::features::Encoder;
 use crate::hash::{hash_with_salt, mix_bits};
 use crate::maturity::{LabelledEvent, Maturity, UnlabelledTreatment, select_mature_events};
 use crate::metrics::Ranking;
@@ -37,19 +38,22 @@ pub(super) fn fit_model(
     let (settings, forests) = search_settings(&trial, options, &mut tell)?;
     let trial_forest = Forest::mean(trial.matrix.columns(), &forests)?;
     let validated = trial.validation_scores(&trial_forest);
-    let calibration = Calibration::fit(
-        validated
-            .iter()
-            .filter(|(_, fraud)| !fraud)
-            .map(|(log_odds, _)| *log_odds),
-    );
-    let calibration = calibration
-        .ok_or(TrainingError::NothingToLearn)?
-        .with_curve(curve);
+    let legit: Vec<f64> = validated
+        .iter()
+        .filter(|(_, fraud)| !fraud)
+        .map(|(log_odds, _)| *log_odds)
+        .collect();
+    let calibration = measure_scale(trial.held_back_scores(&trial_forest), &legit, curve)?;
     let ranking = Ranking::new(validated.iter().copied());
     drop(trial);
 
-    let model = fit_final_model(dataset, events, &settings, &calibration, options, &mut tell)?;
+    let (encoder, forest, held_back) =
+        fit_final_model(dataset, events, &settings, options, &mut tell)?;
+    let model = Model {
+        encoding: Encoding::Learnt(Box::new(encoder)),
+        forest,
+        scale: ScoreScale::Measured(measure_scale(held_back, &legit, curve)?),
+    };
     let report = TrainingReport {
         messages,
         by_time: blocks.by_time,
@@ -69,15 +73,34 @@ pub(super) fn fit_model(
     Ok((model, report))
 }
 
-/// Fits the features and grows the trees of the model on all events.
+/// With fewer legitimate events than these held back, a scale is measured on the validation block.
+const ENOUGH_HELD_BACK: usize = 100;
+
+/// Measures what scores mean for a model: on its log-odds of the legitimate events that were held back from it, or on
+/// those that the trial gave to the validation block, where too few were held back.
+fn measure_scale(
+    held_back: Vec<f64>,
+    validated: &[f64],
+    curve: ScoreCurve,
+) -> Result<Calibration, TrainingError> {
+    let measured = if held_back.len() < ENOUGH_HELD_BACK {
+        Calibration::fit(validated.iter().copied())
+    } else {
+        Calibration::fit(held_back)
+    };
+    let measured = measured.ok_or(TrainingError::NothingToLearn)?;
+    Ok(measured.with_curve(curve))
+}
+
+/// Fits the features and grows the trees of the model on all events but the legitimate ones that are held back.
+/// Returns also the log-odds of these.
 fn fit_final_model(
     dataset: &Dataset,
     events: &[LabelledEvent],
     settings: &[boost::BoostOptions],
-    calibration: &Calibration,
     options: &TrainingOptions,
     tell: &mut ProgressReporter<'_>,
-) -> Result<Model, TrainingError> {
+) -> Result<(Encoder, Forest, Vec<f64>), TrainingError> {
     tell.report(TrainingStage::AllFeatures, 0.7)?;
     let all = PreparedEvents::new(dataset, events, events.len(), events.len(), options)?;
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
@@ -94,11 +117,8 @@ fn fit_final_model(
         from += width;
     }
     let forest = Forest::mean(all.matrix.columns(), &forests)?;
-    Ok(Model {
-        encoding: Encoding::Learnt(Box::new(all.encoder)),
-        forest,
-        scale: ScoreScale::Measured(calibration.clone()),
-    })
+    let held_back = all.held_back_scores(&forest);
+    Ok((all.encoder, forest, held_back))
 }
 
 /// The events that can be trained on, cut into three blocks: for training, for stopping early, for validation.

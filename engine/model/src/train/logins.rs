@@ -17,7 +17,7 @@ use super::report::TrainingReport;
 use crate::calibration::ScoreCurve;
 use crate::dataset::{Dataset, EventLabel, EventRow};
 use crate::hash::mix_bits;
-use crate::history::EntityEvent;
+use crate::history::{EntityEvent, TrackedEvent};
 use crate::maturity::{LabelsAre, UnlabelledTreatment};
 use crate::model::Model;
 use crate::parse;
@@ -64,34 +64,42 @@ fn add_stranger_logins(dataset: &Dataset, seed: u64) -> Result<Dataset, Training
     }
     let mut contrast = Dataset::new(Vec::new());
     if let Some(tracked) = dataset.tracked_fields() {
-        contrast = contrast.with_tracked_fields(tracked.clone());
+        contrast = contrast.with_tracked_fields(tracked.clone().without_keys());
     }
     let full = |_| TrainingError::TooManyRows;
     for (row, (account, login)) in logins() {
         let comes_back = first.get(account).is_some_and(|first| *first < login.time);
+        let of_account = |event: EntityEvent| TrackedEvent {
+            event,
+            keys: vec![Some(account.to_owned())],
+        };
+        let tracked = of_account(*login);
         let own = EventRow {
             event_time: Some(login.time),
             entity: Some(account),
-            history_event: Some(*login),
+            tracked: Some(&tracked),
             label: match dataset.labels()[row] {
                 _ if !comes_back => EventLabel::Unknown,
                 EventLabel::Fraud => EventLabel::Fraud,
                 _ => EventLabel::Legit,
             },
+            label_time: dataset.label_times()[row],
             ..EventRow::default()
         };
         contrast.push(&own).map_err(full)?;
         if own.label == EventLabel::Legit
             && let Some(other) = draw_stranger_login(dataset, account, mix_bits(row as u64) ^ seed)
         {
+            let stranger = of_account(EntityEvent {
+                time: login.time,
+                // No real log-in of the account has this id.
+                id: !login.id,
+                ..*other
+            });
             let synthetic = EventRow {
-                history_event: Some(EntityEvent {
-                    time: login.time,
-                    // No real log-in of the account has this id.
-                    id: !login.id,
-                    ..*other
-                }),
+                tracked: Some(&stranger),
                 label: EventLabel::Fraud,
+                label_time: None,
                 synthetic: true,
                 ..own
             };
@@ -220,13 +228,15 @@ mod tests {
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15",
     ];
 
+    /// A log-in at `account` as its owner `from` would make it.
     fn login(
         tracked: &TrackedFields,
         account: u64,
+        from: u64,
         id: &str,
         time: i64,
-    ) -> ([String; 3], EntityEvent) {
-        let home = mix_bits(account);
+    ) -> ([String; 3], TrackedEvent) {
+        let home = mix_bits(from);
         let ip = format!(
             "{}.{}.{}.{}",
             20 + home % 60,
@@ -244,13 +254,13 @@ mod tests {
             "browser" => Some(values[1].as_str()),
             _ => Some("true"),
         };
-        let event = tracked.build_event(id, time, value);
+        let event = tracked.build_event(id, time, &[Some(account.to_string())], value);
         (values, event)
     }
 
     /// Accounts that always use one network and one browser. Every twentieth is taken over by a stranger.
     fn logins(accounts: u64) -> Dataset {
-        let tracked = TrackedFields::new(&variables());
+        let tracked = TrackedFields::new(&variables(), 1).without_keys();
         let mut dataset = Dataset::new(variables()).with_tracked_fields(tracked.clone());
         for account in 0..accounts {
             for visit in 0..4_u64 {
@@ -259,12 +269,12 @@ mod tests {
                 let time = if is_taken { 101 * DAY } else { at * DAY };
                 let from = if is_taken { account + 100_000 } else { account };
                 let id = format!("{account}-{visit}");
-                let (values, seen) = login(&tracked, from, &id, time);
+                let (values, seen) = login(&tracked, account, from, &id, time);
                 let row = EventRow {
                     values: &values.each_ref().map(|value| Some(value.as_str())),
                     event_time: Some(time),
                     entity: Some(&account.to_string()),
-                    history_event: Some(seen),
+                    tracked: Some(&seen),
                     label: if is_taken {
                         EventLabel::Fraud
                     } else {
@@ -297,8 +307,8 @@ mod tests {
         let tracked = dataset.tracked_fields().cloned().unwrap_or_default();
         let histories = EntityHistories::of_dataset(&dataset);
         let score = |from: u64| {
-            let (_, seen) = login(&tracked, from, "now", 110 * DAY);
-            let history = histories.features(Some("7"), &seen);
+            let (_, seen) = login(&tracked, 7, from, "now", 110 * DAY);
+            let history = histories.features(&tracked, &seen);
             model.score(&[], Some(110 * DAY), &history).score
         };
         assert!(
@@ -325,7 +335,7 @@ mod tests {
             other => vec![format!("{other:?}")],
         };
         assert_eq!(refused(&logins(300)), ["Too few entities"]);
-        let empty = Dataset::new(variables()).with_tracked_fields(TrackedFields::new(&variables()));
+        let empty = Dataset::new(variables()).with_tracked_fields(TrackedFields::new(&variables(), 1).without_keys());
         assert_eq!(
             refused(&empty),
             [

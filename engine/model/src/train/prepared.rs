@@ -22,6 +22,8 @@ pub(super) struct PreparedEvents {
     validation: Vec<Vec<f64>>,
     /// Where the validation block begins.
     validation_from: usize,
+    /// The features of the legitimate events that are held back from growing the trees, column by column.
+    held_back: Vec<Vec<f64>>,
     threads: Option<NonZeroUsize>,
 }
 
@@ -52,20 +54,30 @@ impl PreparedEvents {
             let held_out: Vec<bool> = (0..events.len()).map(|at| at >= train_to).collect();
             LearningPlan::by_hash(&folds, &held_out)
         };
+        let held_back_rows = choose_held_back(&events[..train_to], options.seed);
         let mut matrix = BinnedMatrix::new(events.len());
         let mut validation = Vec::new();
+        let mut held_back = Vec::new();
+        let shown_from: Vec<Option<i64>> = events.iter().map(|event| event.shown_from).collect();
         let fit = TrainingRows {
             rows: &rows,
             labels: &labels,
+            shown_from: &shown_from,
             plan: &plan,
             seed: options.seed,
         };
         let encoder = Encoder::fit(dataset, &fit, &mut |name, column| {
             validation.push(column[stop_to..].to_vec());
+            held_back.push(held_back_rows.iter().map(|row| column[*row]).collect());
             matrix.push(name, column)
         })?;
+        let is_held_back = |row: &u32| held_back_rows.binary_search(&(*row as usize)).is_ok();
         let index = |range: std::ops::Range<usize>| -> Vec<u32> {
-            (0_u32..).take(range.end).skip(range.start).collect()
+            (0_u32..)
+                .take(range.end)
+                .skip(range.start)
+                .filter(|row| !is_held_back(row))
+                .collect()
         };
         Ok(Self {
             encoder,
@@ -75,6 +87,7 @@ impl PreparedEvents {
             stop: index(train_to..stop_to),
             validation,
             validation_from: stop_to,
+            held_back,
             threads: options.threads,
         })
     }
@@ -121,16 +134,45 @@ impl PreparedEvents {
 
     /// The log-odds and the label of each validation event.
     pub fn validation_scores(&self, forest: &Forest) -> Vec<(f64, bool)> {
-        let mut row = vec![0.0; self.validation.len()];
-        self.labels[self.validation_from..]
-            .iter()
-            .enumerate()
-            .map(|(at, label)| {
-                for (value, column) in row.iter_mut().zip(&self.validation) {
-                    *value = column[at];
-                }
-                (forest.log_odds(&row), *label)
-            })
+        compute_log_odds(forest, &self.validation)
+            .into_iter()
+            .zip(self.labels[self.validation_from..].iter().copied())
             .collect()
     }
+
+    /// The log-odds of the legitimate events that are held back.
+    pub fn held_back_scores(&self, forest: &Forest) -> Vec<f64> {
+        compute_log_odds(forest, &self.held_back)
+    }
+}
+
+/// The log-odds of each row of a matrix that is given column by column.
+fn compute_log_odds(forest: &Forest, columns: &[Vec<f64>]) -> Vec<f64> {
+    let rows = columns.first().map_or(0, Vec::len);
+    let mut row = vec![0.0; columns.len()];
+    let mut log_odds = Vec::with_capacity(rows);
+    for at in 0..rows {
+        for (value, column) in row.iter_mut().zip(columns) {
+            *value = column[at];
+        }
+        log_odds.push(forest.log_odds(&row));
+    }
+    log_odds
+}
+
+/// Of so many legitimate events or more, 10 % are held back, of fewer 20 %.
+const MANY_LEGIT: usize = 20_000;
+
+/// Chooses by chance the legitimate events from which no tree learns, so that scores can be measured on them: a tree
+/// knows the events that it has grown from too well. Their places ascend.
+fn choose_held_back(events: &[LabelledEvent], seed: u64) -> Vec<usize> {
+    let legit = events.iter().filter(|event| !event.fraud).count();
+    let percent = if legit >= MANY_LEGIT { 10 } else { 20 };
+    let is_chosen =
+        |event: &LabelledEvent| mix_bits(u64::from(event.row) ^ mix_bits(seed)) % 100 < percent;
+    let legit = events.iter().enumerate().filter(|(_, event)| !event.fraud);
+    legit
+        .filter(|(_, event)| is_chosen(event))
+        .map(|(at, _)| at)
+        .collect()
 }

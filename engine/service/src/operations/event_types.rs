@@ -213,12 +213,14 @@ pub(crate) async fn track_histories(
     });
     let typed: Vec<model::Variable> = typed.collect();
     let before = event_type.history_settings.clone();
+    let chosen = TrackedFields::new(&typed, event_type.entity_types.len());
     let settings = event_type
         .history_settings
         .get_or_insert_with(|| HistorySettings {
-            tracked_fields: TrackedFields::new(&typed),
+            tracked_fields: chosen.clone(),
             fraud: Vec::new(),
         });
+    settings.tracked_fields = settings.tracked_fields.clone().with_keys_of(chosen);
     let news = fraud.iter().filter(|label| !settings.fraud.contains(label));
     let news: Vec<String> = news.cloned().collect();
     settings.fraud.extend(news);

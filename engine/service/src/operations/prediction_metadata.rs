@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ::rules::Value;
-use model::Attribution;
+use model::{Attribution, HistoryImpact};
 use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 use store::pinned_bundles::BundledRule;
@@ -245,9 +245,10 @@ async fn explain_model_score(
             })
             .collect(),
         aggregated_variables_impact_explanations: of_entity
-            .map(|impact| AggregatedImpact {
+            .map(|HistoryImpact { key, impact }| AggregatedImpact {
                 event_variable_names: entity_history::list_feature_parts(
                     entity_type,
+                    key.as_deref(),
                     &impact.variable,
                 ),
                 relative_impact: impact.relative.to_string(),

@@ -307,7 +307,11 @@ fn make_aggregated_metrics(
     report: &TrainingReport,
 ) -> Option<AggregatedVariablesImportanceMetrics> {
     let metric = |importance: &Importance| AggregatedLogOddsMetric {
-        variable_names: entity_history::list_feature_parts(None, &importance.variable),
+        variable_names: entity_history::list_feature_parts(
+            None,
+            importance.history_key.as_deref(),
+            &importance.variable,
+        ),
         aggregated_variables_importance: importance.share,
     };
     let log_odds_metrics: Vec<_> = select_importances(report, true).map(metric).collect();

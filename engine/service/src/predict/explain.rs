@@ -1,7 +1,7 @@
 //! Explanations of a stored prediction's scores, computed again from the event as it was.
 
 use event::Timestamp;
-use model::{Attribution, EVENT_TIME, Explanation, Impact};
+use model::{Attribution, EVENT_TIME, Explanation, HistoryImpact, Impact};
 use protocol::{Error, Result};
 use serde::Serialize;
 use store::records::event::event_partition;
@@ -215,9 +215,10 @@ fn make_explained_score(
         .first()
         .map(|entity| entity.entity_type.as_str());
     let history_impacts = explanation.iter().flat_map(|found| &found.history);
-    let history_impacts = history_impacts.map(|impact| {
+    let history_impacts = history_impacts.map(|HistoryImpact { key, impact }| {
         let name = entity_history::format_feature_title(&entity_history::list_feature_parts(
             entity_type,
+            key.as_deref(),
             &impact.variable,
         ));
         told(name, None, impact)

@@ -1,6 +1,7 @@
-//! Entity histories: what each entity did before, for models that use it.
+//! Entity histories: what each entity, and each value of up to three more keys such as a device, did before, for models
+//! that use it.
 //!
-//! There is one item of bounded size per event type and entity in the table of events. It is written on the condition
+//! There is one item of bounded size per event type and key in the table of events. It is written on the condition
 //! that no other writer changed it meanwhile. It has the ids of the last events, so an event that is sent twice counts
 //! once. Histories are kept only for event types with a model that needs them; events that were stored before are added
 //! when the first such model is trained. The entity `unknown` has no history.
@@ -12,15 +13,16 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use event::Timestamp;
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use model::EntityHistories;
-use model::history::{self, EntityHistory, TrackedFields};
+use model::history::{EntityEvent, EntityHistory, TrackedEvent, TrackedFields};
 use protocol::{Error, Result};
 use store::Account;
 use store::conflict_retry::pause_randomly;
 use store::pinned_bundles::EventTypeBundle;
 use store::records::entity_history::{
-    EntityHistoryItem, HistorySettings, entity_history_key, find_history_entity,
+    EntityHistoryItem, HistorySettings, entity_history_key, list_history_entities,
 };
 use store::records::event::{StoredEvent, StoredLabel};
 use store::records::event_type::list_event_type_names;
@@ -39,12 +41,12 @@ const CONCURRENT_TRANSACTIONS: usize = 4;
 /// Whether a label means fraud, and since when that is known, but not before the event.
 fn read_history_label(
     settings: &HistorySettings,
-    in_history: &EventInHistory,
+    of_key: &KeyHistory,
     label: &StoredLabel,
 ) -> Option<(bool, i64)> {
     let given = Timestamp::parse(&label.label_timestamp).ok()?;
     let is_bad = settings.fraud.contains(&label.current_label);
-    Some((is_bad, given.epoch_seconds().max(in_history.event.time)))
+    Some((is_bad, given.epoch_seconds().max(of_key.event.time)))
 }
 
 /// The item of an entity.
@@ -57,26 +59,33 @@ struct VersionedHistory {
     filled: bool,
 }
 
-/// An event with the history of its entity.
+/// An event with the histories of its keys.
 #[derive(Debug)]
 pub(crate) struct EventInHistory {
-    key: Key,
-    known: VersionedHistory,
-    event: history::EntityEvent,
-    /// The features that the entity history gives for the event.
+    histories: Vec<KeyHistory>,
+    /// The features that the histories give for the event.
     pub(crate) features: Vec<f32>,
-    /// Whether it is the entity's first event.
+    /// Whether it is the entity's first event, or has no entity.
     pub(crate) is_first: bool,
 }
 
-/// The tracked fields of an event as histories keep them; `None` if its time cannot be read.
-pub(crate) fn build_entity_event(
+/// The history of one key, and the event as it keeps it.
+#[derive(Debug)]
+struct KeyHistory {
+    key: Key,
+    known: VersionedHistory,
+    event: EntityEvent,
+}
+
+/// An event as histories keep it; `None` if its time cannot be read.
+pub(crate) fn build_tracked_event(
     tracked_fields: &TrackedFields,
     event: &StoredEvent,
-) -> Option<history::EntityEvent> {
+) -> Option<TrackedEvent> {
     let time = Timestamp::parse(&event.event_timestamp).ok()?;
     let value = |name: &str| event.event_variables.get(name)?.as_deref();
-    Some(tracked_fields.build_event(&event.event_id, time.epoch_seconds(), value))
+    let entities = list_history_entities(event);
+    Some(tracked_fields.build_event(&event.event_id, time.epoch_seconds(), &entities, value))
 }
 
 /// The entity histories of an account.
@@ -90,32 +99,55 @@ impl EntityHistoryStore {
         Self { account }
     }
 
-    /// Loads the history of the event's entity, if models of the event type need it.
+    /// Loads the histories of the event's keys, if models of the event type need them.
     pub(crate) async fn load_history_before(
         &self,
         event_type: &EventTypeBundle,
         event: &StoredEvent,
     ) -> Result<Option<EventInHistory>> {
-        let (Some(settings), Some(entity)) =
-            (&event_type.history_settings, find_history_entity(event))
-        else {
+        let Some(settings) = &event_type.history_settings else {
             return Ok(None);
         };
-        let Some(event) = build_entity_event(&settings.tracked_fields, event) else {
+        let tracked = &settings.tracked_fields;
+        let Some(event) = build_tracked_event(tracked, event) else {
             return Ok(None);
         };
-        let key = entity_history_key(&event_type.name, &entity);
-        let known = self.load_history(&key).await?;
-        Ok(Some(EventInHistory {
-            features: known.history.features(&event),
-            is_first: known.history.is_first_event(&event),
-            key,
-            known,
-            event,
-        }))
+        let item_key = |key: &String| entity_history_key(&event_type.name, key);
+        let keys: Vec<Option<Key>> = event
+            .keys
+            .iter()
+            .map(|key| key.as_ref().map(item_key))
+            .collect();
+        if keys.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let mut found = self.load_histories(keys.iter().flatten()).await?;
+        let mut in_history = EventInHistory {
+            histories: Vec::with_capacity(keys.len()),
+            features: Vec::with_capacity(tracked.feature_count()),
+            is_first: true,
+        };
+        for (place, key) in keys.into_iter().enumerate() {
+            let known = key.as_ref().and_then(|key| found.remove(&key.pk));
+            let known = known.unwrap_or_default();
+            let of_key = tracked.event_of_key(place, &event);
+            let history = key.as_ref().map(|_| &known.history);
+            tracked.append_features(history, &of_key, &mut in_history.features);
+            if let Some(key) = key {
+                if place == 0 {
+                    in_history.is_first = known.history.is_first_event(&of_key);
+                }
+                in_history.histories.push(KeyHistory {
+                    key,
+                    known,
+                    event: of_key,
+                });
+            }
+        }
+        Ok(Some(in_history))
     }
 
-    /// Adds an event to its entity's history, with its label if there is one.
+    /// Adds an event to the histories of its keys, with its label if there is one.
     pub(crate) async fn add_event(
         &self,
         event_type: &EventTypeBundle,
@@ -125,17 +157,21 @@ impl EntityHistoryStore {
         let (Some(settings), Some(in_history)) = (&event_type.history_settings, in_history) else {
             return Ok(());
         };
-        let became = label.and_then(|label| read_history_label(settings, in_history, label));
-        let add = |known: &mut VersionedHistory| {
-            known.history.add(in_history.event);
-            if let Some((is_bad, known_at)) = became {
-                known
-                    .history
-                    .note_label(in_history.event.id, is_bad, known_at);
-            }
-        };
-        self.change_history(&in_history.key, in_history.known.clone(), add)
-            .await
+        let changes = in_history.histories.iter().map(|of_key| async move {
+            let became = label.and_then(|label| read_history_label(settings, of_key, label));
+            let add = |known: &mut VersionedHistory| {
+                known.history.add(of_key.event);
+                if let Some((is_bad, known_at)) = became {
+                    known
+                        .history
+                        .note_label(of_key.event.id, is_bad, known_at);
+                }
+            };
+            self.change_history(&of_key.key, of_key.known.clone(), add)
+                .await
+        });
+        try_join_all(changes).await?;
+        Ok(())
     }
 
     /// Adds the label of an event that was added before.
@@ -151,16 +187,20 @@ impl EntityHistoryStore {
         ) else {
             return Ok(());
         };
-        let Some((is_bad, known_at)) = read_history_label(settings, &in_history, label) else {
-            return Ok(());
-        };
-        let note = |known: &mut VersionedHistory| {
-            known
-                .history
-                .note_label(in_history.event.id, is_bad, known_at);
-        };
-        self.change_history(&in_history.key, in_history.known.clone(), note)
-            .await
+        let changes = in_history.histories.iter().map(|of_key| async move {
+            let Some((is_bad, known_at)) = read_history_label(settings, of_key, label) else {
+                return Ok(());
+            };
+            let note = |known: &mut VersionedHistory| {
+                known
+                    .history
+                    .note_label(of_key.event.id, is_bad, known_at);
+            };
+            self.change_history(&of_key.key, of_key.known.clone(), note)
+                .await
+        });
+        try_join_all(changes).await?;
+        Ok(())
     }
 
     /// Fills in the histories from before tracking started.
@@ -171,7 +211,7 @@ impl EntityHistoryStore {
     ) -> Result<()> {
         let profiles: Vec<(Key, EntityHistory)> = histories
             .into_histories()
-            .map(|(entity, history)| (entity_history_key(event_type, &entity), history))
+            .map(|(key, history)| (entity_history_key(event_type, &key), history))
             .collect();
         let work: Vec<_> = profiles
             .chunks(TRANSACTION_ITEMS)
@@ -185,13 +225,9 @@ impl EntityHistoryStore {
 
     /// Fills in several items with one transaction, or one by one on write conflict.
     async fn backfill_batch(&self, stored: &[(Key, EntityHistory)]) -> Result<()> {
-        let keys: Vec<Key> = stored.iter().map(|(key, _)| key.clone()).collect();
-        let mut found = HashMap::new();
-        for item in self.account.events.get_items(&keys).await? {
-            if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
-                found.insert(pk.clone(), parse_history_item(&table::decode_item(item)?)?);
-            }
-        }
+        let mut found = self
+            .load_histories(stored.iter().map(|(key, _)| key))
+            .await?;
         let fill = |known: &mut VersionedHistory, stored: &EntityHistory| {
             if !known.filled {
                 known.history = known.history.completed_by(stored);
@@ -272,6 +308,21 @@ impl EntityHistoryStore {
         Ok(kept)
     }
 
+    /// The histories that are stored, by partition key.
+    async fn load_histories<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k Key>,
+    ) -> Result<HashMap<String, VersionedHistory>> {
+        let keys: Vec<Key> = keys.cloned().collect();
+        let mut found = HashMap::new();
+        for item in self.account.events.get_items(&keys).await? {
+            if let Some(Ok(pk)) = item.get("pk").map(AttributeValue::as_s) {
+                found.insert(pk.clone(), parse_history_item(&table::decode_item(item)?)?);
+            }
+        }
+        Ok(found)
+    }
+
     async fn load_history(&self, key: &Key) -> Result<VersionedHistory> {
         match self.account.events.get::<EntityHistoryItem>(key).await? {
             Some(stored) => parse_history_item(&stored),
@@ -330,10 +381,15 @@ fn parse_history_item(stored: &EntityHistoryItem) -> Result<VersionedHistory> {
     })
 }
 
-/// The names that answers give to a feature of the history, sorted: the entity type, and the variable that it is about.
-pub(crate) fn list_feature_parts(entity_type: Option<&str>, variable: &str) -> Vec<String> {
-    let entity_type = entity_type.unwrap_or("entity");
-    let names = [entity_type, variable].into_iter().map(str::to_owned);
+/// The names that answers give to a feature of a history, sorted: the key that has the history (the entity type, unless
+/// it is another one), and the variable that it is about.
+pub(crate) fn list_feature_parts(
+    entity_type: Option<&str>,
+    key: Option<&str>,
+    variable: &str,
+) -> Vec<String> {
+    let whose = key.or(entity_type).unwrap_or("entity");
+    let names = [whose, variable].into_iter().map(str::to_owned);
     let mut names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     names
@@ -372,13 +428,14 @@ mod tests {
 
     #[test]
     fn names_of_features_are_sorted() {
-        for (entity_type, variable, want) in [
-            (Some("customer"), "amount", &["amount", "customer"][..]),
-            (Some("account"), "amount", &["account", "amount"]),
-            (Some("customer"), "", &["customer"]),
-            (None, "amount", &["amount", "entity"]),
+        for (entity_type, key, variable, want) in [
+            (Some("customer"), None, "amount", &["amount", "customer"][..]),
+            (Some("account"), None, "amount", &["account", "amount"]),
+            (Some("customer"), None, "", &["customer"]),
+            (None, None, "amount", &["amount", "entity"]),
+            (Some("customer"), Some("device"), "amount", &["amount", "device"]),
         ] {
-            assert_eq!(list_feature_parts(entity_type, variable), want);
+            assert_eq!(list_feature_parts(entity_type, key, variable), want);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Entity histories: one item of bounded size per event type and entity.
+//! Entity histories: one item of bounded size per event type and entity, and per value of each other key.
 
 use model::history::TrackedFields;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,8 @@ use crate::table::Key;
 /// The id of the unknown entity. No history is kept for it.
 pub const NOBODY: &str = "unknown";
 
-/// What the models of an event type need in entity histories. It is set by the first of the models and does not change,
-/// so that all models and all versions read the same items.
+/// What the models of an event type need in histories. It is set by the first of the models and does not change, so that
+/// all models and all versions read the same items; only keys are added to what a release without keys stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistorySettings {
     #[serde(rename = "watched")]
@@ -32,17 +32,17 @@ pub struct EntityHistoryItem {
     pub expires_at: Option<i64>,
 }
 
-/// The partition of an entity's item; without an entity, the prefix of these partitions of an event type.
-pub fn entity_history_partition(event_type: &str, entity: &str) -> String {
-    format!("habits#{event_type}#{entity}")
+/// The partition of the item of an entity or another key; without one, the prefix of these partitions of an event type.
+pub fn entity_history_partition(event_type: &str, key: &str) -> String {
+    format!("habits#{event_type}#{key}")
 }
 
 /// The sort key of every such item.
 pub const ENTITY_HISTORY_SORT_KEY: &str = "habits";
 
-pub fn entity_history_key(event_type: &str, entity: &str) -> Key {
+pub fn entity_history_key(event_type: &str, key: &str) -> Key {
     Key::new(
-        entity_history_partition(event_type, entity),
+        entity_history_partition(event_type, key),
         ENTITY_HISTORY_SORT_KEY,
     )
 }
@@ -52,11 +52,14 @@ pub fn is_nobody(entity_id: &str) -> bool {
     entity_id.eq_ignore_ascii_case(NOBODY)
 }
 
-/// The entity whose history has the event: its first one, unless it is unknown.
-pub fn find_history_entity(event: &StoredEvent) -> Option<String> {
-    let EventEntity {
-        entity_type,
-        entity_id,
-    } = event.entities.first()?;
-    (!is_nobody(entity_id)).then(|| format!("{entity_type}#{entity_id}"))
+/// The entities of an event in their order; `None` for one that is unknown, which has no history.
+pub fn list_history_entities(event: &StoredEvent) -> Vec<Option<String>> {
+    let entity = |entity: &EventEntity| {
+        let EventEntity {
+            entity_type,
+            entity_id,
+        } = entity;
+        (!is_nobody(entity_id)).then(|| format!("{entity_type}#{entity_id}"))
+    };
+    event.entities.iter().map(entity).collect()
 }

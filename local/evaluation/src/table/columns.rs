@@ -77,6 +77,9 @@ pub struct ColumnOptions {
     /// Column of the entity; default `ENTITY_ID`.
     #[arg(long, value_name = "COLUMN")]
     pub entity: Option<String>,
+    /// How long after its event a label came, such as `7d`, where the file does not say it in `LABEL_TIMESTAMP`.
+    #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
+    pub label_delay: Option<i64>,
     /// Type of a column, such as `client_ip=IP_ADDRESS`; `COLUMN=ignore` leaves it out. Default what its values look like.
     #[arg(long = "type", value_name = "COLUMN=TYPE")]
     pub types: Vec<String>,
@@ -95,13 +98,15 @@ pub struct EventColumns {
     pub event_time: Option<String>,
     /// The column of the label's time.
     pub label_time: Option<String>,
+    /// After how many seconds a label came whose time the file does not say.
+    pub label_delay: Option<i64>,
     /// The column of the entity.
     pub entity: Option<String>,
     /// The columns that the model may use, their types, and the reasons for them.
     pub inferred: Vec<InferredColumn>,
     /// The same as variables of the model.
     pub variables: Vec<Variable>,
-    /// Which variables make up the history of entities, if there are entities and times.
+    /// Which variables make up the histories of entities and other keys, if there are times.
     pub tracked_fields: Option<TrackedFields>,
     day_first: bool,
     /// Names of columns whose numbers are written `1.234,5`.
@@ -160,8 +165,7 @@ impl EventColumns {
             .iter()
             .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
             .collect::<Vec<Variable>>();
-        let tracked_fields =
-            (entity.is_some() && event_time.is_some()).then(|| TrackedFields::new(&variables));
+        let tracked_fields = event_time.map(|_| TrackedFields::new(&variables, 1));
         let name = |column: usize| headers[column].clone();
         Ok(Self {
             label: name(label),
@@ -169,6 +173,7 @@ impl EventColumns {
             label_counts,
             event_time: event_time.map(name),
             label_time: label_time.map(name),
+            label_delay: said.label_delay,
             entity: entity.map(name),
             inferred,
             variables,
@@ -228,6 +233,22 @@ impl EventColumns {
             None => dataset,
         }
     }
+}
+
+/// The seconds of a time span such as `7d` or `12h`.
+///
+/// # Errors
+/// What was wrong, and what would be right.
+pub(crate) fn parse_time_span(text: &str) -> Result<i64, String> {
+    let span = text.parse::<jiff::Span>().ok();
+    let span = span.and_then(|span| {
+        span.to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+            .ok()
+    });
+    let seconds = span.map(|span| span.as_secs());
+    seconds.filter(|seconds| *seconds >= 0).ok_or_else(|| {
+        format!("`{text}` is not a time span; write days, hours or minutes, such as 7d, 12h or 30m")
+    })
 }
 
 /// The columns of a file, by their names.

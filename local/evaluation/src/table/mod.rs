@@ -12,6 +12,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use columns::parse_time_span;
 pub use columns::{ColumnOptions, EventColumns};
 pub(crate) use describe::write_left_out_notes;
 pub use error::TableError;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
+use model::history::TrackedEvent;
 use model::{Dataset, EventRow};
 
 use super::columns::{EVENT_ID, EventColumns};
@@ -86,10 +87,33 @@ impl EventTable<'_> {
                 .map(|place| present_value(cells.get(*place).map(AsRef::as_ref)))
                 .collect();
             let number = usize::try_from(row.number).unwrap_or(usize::MAX);
-            each(self.read_event(number, &places, &cells, &values))?;
+            let tracked = self.build_tracked_event(number, &places, &cells, &values);
+            each(self.read_event(number, &places, &cells, &values, tracked.as_ref()))?;
         }
         let decoded = reader.decoded_rows();
         Ok(notes.finish(self.path, columns, decoded)?)
+    }
+
+    fn read_event_time(&self, places: &ColumnPlaces<'_>, cells: &[Cow<'_, str>]) -> Option<i64> {
+        let cell = cells.get(places.event_time?).map(AsRef::as_ref);
+        self.columns.read_time(present_value(cell))
+    }
+
+    /// A row as histories keep it, if it has a time.
+    fn build_tracked_event(
+        &self,
+        number: usize,
+        places: &ColumnPlaces<'_>,
+        cells: &[Cow<'_, str>],
+        values: &[Option<&str>],
+    ) -> Option<TrackedEvent> {
+        let tracked_fields = self.columns.tracked_fields.as_ref()?;
+        let time = self.read_event_time(places, cells)?;
+        let value = |name: &str| values[*places.values.get(name)?];
+        let entity = places.entity.and_then(|place| cells.get(place));
+        let entity = present_value(entity.map(AsRef::as_ref)).map(str::to_owned);
+        let id = format!("{}#{number}", self.path.display());
+        Some(tracked_fields.build_event(&id, time, &[entity], value))
     }
 
     /// A row as the model takes it. `values` are those of the variables, in their order.
@@ -99,17 +123,11 @@ impl EventTable<'_> {
         places: &ColumnPlaces<'_>,
         cells: &'e [Cow<'e, str>],
         values: &'e [Option<&'e str>],
+        tracked: Option<&'e TrackedEvent>,
     ) -> TableEvent<'e> {
         let columns = self.columns;
         let cell = |place: usize| present_value(cells.get(place).map(AsRef::as_ref));
-        let event_time = places
-            .event_time
-            .and_then(|place| columns.read_time(cell(place)));
-        let tracked_fields = columns.tracked_fields.as_ref().zip(event_time);
-        let seen = tracked_fields.map(|(tracked_fields, time)| {
-            let value = |name: &str| values[*places.values.get(name)?];
-            tracked_fields.build_event(&format!("{}#{number}", self.path.display()), time, value)
-        });
+        let event_time = self.read_event_time(places, cells);
         TableEvent {
             number,
             cells,
@@ -118,11 +136,12 @@ impl EventTable<'_> {
                 values,
                 event_time,
                 entity: places.entity.and_then(cell),
-                history_event: seen,
+                tracked,
                 label: columns.read_label(cell(places.label)),
                 label_time: places
                     .label_time
-                    .and_then(|place| columns.read_time(cell(place))),
+                    .and_then(|place| columns.read_time(cell(place)))
+                    .or_else(|| event_time?.checked_add(columns.label_delay?)),
                 ..EventRow::default()
             },
         }

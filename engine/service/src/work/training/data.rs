@@ -9,7 +9,7 @@ use model::{
     VariableType,
 };
 use protocol::{Error, Result};
-use store::records::entity_history::find_history_entity;
+use store::records::entity_history::list_history_entities;
 use store::records::event::{StoredEvent, StoredLabel, event_partition};
 use store::records::event_type::{EventType, event_type_key};
 use store::records::model::ApiModelType;
@@ -313,14 +313,15 @@ async fn add_event(
         .iter()
         .map(|variable| value(&variable.name))
         .collect();
-    let entity = find_history_entity(&event);
+    let entities = list_history_entities(&event);
+    let tracked = dataset
+        .tracked_fields()
+        .and_then(|tracked_fields| entity_history::build_tracked_event(tracked_fields, &event));
     let row = EventRow {
         values: &values,
         event_time,
-        entity: entity.as_deref(),
-        history_event: dataset
-            .tracked_fields()
-            .and_then(|tracked_fields| entity_history::build_entity_event(tracked_fields, &event)),
+        entity: entities.first().and_then(Option::as_deref),
+        tracked: tracked.as_ref(),
         label: label_of,
         label_time: label.and_then(|label| seconds(&label.label_timestamp)),
         blocked,
