@@ -162,4 +162,5 @@ def main():
     sys.exit(0 if all(held) else 1)
 
 
-main()
+if __name__ == "__main__":
+    main()

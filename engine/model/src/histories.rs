@@ -63,7 +63,8 @@ impl EntityHistories {
     /// Notes in the histories of its keys that an event is fraud, and since when that is known.
     pub fn note_fraud(&mut self, event: &TrackedEvent, known_at: i64) {
         for key in event.keys.iter().flatten() {
-            self.history_of(key).note_label(event.event.id, true, known_at);
+            self.history_of(key)
+                .note_label(event.event.id, true, known_at);
         }
     }
 

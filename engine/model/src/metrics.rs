@@ -35,6 +35,28 @@ pub struct ConfidenceRange {
     pub high: f64,
 }
 
+impl ConfidenceRange {
+    /// The share of `part` in `whole`, with a range after Wilson, which holds for few cases, too; `None` of nothing.
+    #[expect(clippy::cast_precision_loss, reason = "counts of events")]
+    pub fn of_share(part: usize, whole: usize) -> Option<Self> {
+        /// The standard normal deviate for 95 %.
+        const Z: f64 = 1.959_964;
+        if whole == 0 {
+            return None;
+        }
+        let (part, n) = (part as f64, whole as f64);
+        let value = part / n;
+        let centre = (value + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+        let half =
+            Z / (1.0 + Z * Z / n) * (value * (1.0 - value) / n + Z * Z / (4.0 * n * n)).sqrt();
+        Some(Self {
+            value,
+            low: (centre - half).max(0.0),
+            high: (centre + half).min(1.0),
+        })
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of events")]
 fn compute_ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 {

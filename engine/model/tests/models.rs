@@ -181,7 +181,8 @@ fn devices(entities: u64) -> Dataset {
             let ip = format!("10.{}.{}.7", chance(id) % 50, chance(id + 7) % 50);
             let values = [Some(amount.as_str()), Some(ip.as_str())];
             let value = |name: &str| if name == "ip" { values[1] } else { values[0] };
-            let seen = tracked.build_event(&id.to_string(), time, &[Some(device.to_string())], value);
+            let seen =
+                tracked.build_event(&id.to_string(), time, &[Some(device.to_string())], value);
             let row = EventRow {
                 values: &values,
                 event_time: Some(time),

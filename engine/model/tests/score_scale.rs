@@ -7,8 +7,8 @@ use model::{
     Dataset, EntityHistories, EventLabel, EventRow, LabelsAre, Model, TrainingError,
     TrainingOptions, TrainingReport, Variable, VariableType, train_model,
 };
-use rand_chacha::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
 const DAY: i64 = 86_400;
 /// The days of the whole set; the first two thirds train.
@@ -69,41 +69,76 @@ fn sets() -> Vec<Set> {
         draw,
     };
     vec![
-        set("few events", numeric(), 1500, |random, _| numbers(random, 0.12)),
-        set("numbers", numeric(), 6000, |random, _| numbers(random, 0.05)),
-        set("many events", numeric(), 25_000, |random, _| numbers(random, 0.03)),
-        set("rare fraud", numeric(), 20_000, |random, _| numbers(random, 0.006)),
-        set("much fraud", numeric(), 3000, |random, _| numbers(random, 0.3)),
+        set("few events", numeric(), 1500, |random, _| {
+            numbers(random, 0.12)
+        }),
+        set("numbers", numeric(), 6000, |random, _| {
+            numbers(random, 0.05)
+        }),
+        set("many events", numeric(), 25_000, |random, _| {
+            numbers(random, 0.03)
+        }),
+        set("rare fraud", numeric(), 20_000, |random, _| {
+            numbers(random, 0.006)
+        }),
+        set("much fraud", numeric(), 3000, |random, _| {
+            numbers(random, 0.3)
+        }),
         set("more fraud every month", numeric(), 8000, |random, at| {
             numbers(random, 0.02 + 0.1 * at)
         }),
         set("less fraud every month", numeric(), 8000, |random, at| {
             numbers(random, 0.12 - 0.1 * at)
         }),
-        set("rising prices", of(&[T::Price, T::Numeric]), 8000, |random, at| {
-            let (price, other) = (normal(random), normal(random));
-            let fraud = is_fraud(random, price + other, 0.05);
-            let price = (3.0 + price + 0.5 * at).exp();
-            (vec![number(price), number(other)], None, fraud)
-        }),
-        set("categories", of(&[T::Categorical, T::CardBin, T::Numeric]), 8000, |random, _| {
-            let (shop, bin) = (random.random_range(0..40), random.random_range(0..900));
-            let x = normal(random);
-            let strength = x + f64::from(u8::from(shop < 4)) * 1.5 + f64::from(bin % 7) / 4.0 - 1.0;
-            let fraud = is_fraud(random, strength, 0.04);
-            let values = vec![Some(format!("s{shop}")), Some(format!("{}", 400_000 + bin)), number(x)];
-            (values, None, fraud)
-        }),
-        set("texts", of(&[T::FreeFormText, T::Numeric]), 6000, |random, _| {
-            const WORDS: [&str; 8] = ["shoes", "gift", "card", "phone", "book", "urgent", "tea", "lamp"];
-            let words: Vec<usize> = (0..4).map(|_| random.random_range(0..8)).collect();
-            let x = normal(random);
-            let odd = words.iter().filter(|word| [1, 2, 5].contains(*word)).count();
-            #[expect(clippy::cast_precision_loss, reason = "at most four")]
-            let fraud = is_fraud(random, x + odd as f64 - 1.5, 0.05);
-            let text: Vec<&str> = words.iter().map(|word| WORDS[*word]).collect();
-            (vec![Some(text.join(" ")), number(x)], None, fraud)
-        }),
+        set(
+            "rising prices",
+            of(&[T::Price, T::Numeric]),
+            8000,
+            |random, at| {
+                let (price, other) = (normal(random), normal(random));
+                let fraud = is_fraud(random, price + other, 0.05);
+                let price = (3.0 + price + 0.5 * at).exp();
+                (vec![number(price), number(other)], None, fraud)
+            },
+        ),
+        set(
+            "categories",
+            of(&[T::Categorical, T::CardBin, T::Numeric]),
+            8000,
+            |random, _| {
+                let (shop, bin) = (random.random_range(0..40), random.random_range(0..900));
+                let x = normal(random);
+                let strength =
+                    x + f64::from(u8::from(shop < 4)) * 1.5 + f64::from(bin % 7) / 4.0 - 1.0;
+                let fraud = is_fraud(random, strength, 0.04);
+                let values = vec![
+                    Some(format!("s{shop}")),
+                    Some(format!("{}", 400_000 + bin)),
+                    number(x),
+                ];
+                (values, None, fraud)
+            },
+        ),
+        set(
+            "texts",
+            of(&[T::FreeFormText, T::Numeric]),
+            6000,
+            |random, _| {
+                const WORDS: [&str; 8] = [
+                    "shoes", "gift", "card", "phone", "book", "urgent", "tea", "lamp",
+                ];
+                let words: Vec<usize> = (0..4).map(|_| random.random_range(0..8)).collect();
+                let x = normal(random);
+                let odd = words
+                    .iter()
+                    .filter(|word| [1, 2, 5].contains(*word))
+                    .count();
+                #[expect(clippy::cast_precision_loss, reason = "at most four")]
+                let fraud = is_fraud(random, x + odd as f64 - 1.5, 0.05);
+                let text: Vec<&str> = words.iter().map(|word| WORDS[*word]).collect();
+                (vec![Some(text.join(" ")), number(x)], None, fraud)
+            },
+        ),
         set("missing values", numeric(), 8000, |random, _| {
             let (mut values, entity, fraud) = numbers(random, 0.05);
             for value in &mut values {
@@ -113,33 +148,62 @@ fn sets() -> Vec<Set> {
             }
             (values, entity, fraud)
         }),
-        set("few different values", of(&[T::Categorical, T::Categorical]), 6000, |random, _| {
-            let (one, other) = (random.random_range(0..3), random.random_range(0..4));
-            let strength = f64::from(one) + f64::from(other) - 2.5;
-            let fraud = is_fraud(random, strength, 0.05);
-            (vec![Some(format!("a{one}")), Some(format!("b{other}"))], None, fraud)
-        }),
-        set("entities", of(&[T::Price, T::IpAddress]), 8000, |random, _| {
-            let customer = random.random_range(0..1200);
-            let price = (3.0 + normal(random)).exp();
-            let strength = f64::from(u8::from(customer % 15 == 0)) * 2.0 + price.ln() - 3.0;
-            let fraud = is_fraud(random, strength, 0.04);
-            let ip = format!("10.0.{}.{}", customer % 90, random.random_range(1..250));
-            (vec![number(price), Some(ip)], Some(format!("c{customer}")), fraud)
-        }),
-        set("devices", of(&[T::Price, T::Fingerprint]), 12_000, |random, at| {
-            let device = random.random_range(0..800);
-            // A device is stolen for a while.
-            let stolen = f64::from(device) / 800.0;
-            let is_stolen = at > stolen && at < stolen + 0.1 && device % 8 == 0;
-            let price = (3.0 + normal(random)).exp();
-            let fraud = random.random_bool(if is_stolen { 0.7 } else { 0.01 });
-            let customer = format!("c{}", random.random_range(0..3000));
-            (vec![number(price), Some(format!("d{device}"))], Some(customer), fraud)
-        }),
+        set(
+            "few different values",
+            of(&[T::Categorical, T::Categorical]),
+            6000,
+            |random, _| {
+                let (one, other) = (random.random_range(0..3), random.random_range(0..4));
+                let strength = f64::from(one) + f64::from(other) - 2.5;
+                let fraud = is_fraud(random, strength, 0.05);
+                (
+                    vec![Some(format!("a{one}")), Some(format!("b{other}"))],
+                    None,
+                    fraud,
+                )
+            },
+        ),
+        set(
+            "entities",
+            of(&[T::Price, T::IpAddress]),
+            8000,
+            |random, _| {
+                let customer = random.random_range(0..1200);
+                let price = (3.0 + normal(random)).exp();
+                let strength = f64::from(u8::from(customer % 15 == 0)) * 2.0 + price.ln() - 3.0;
+                let fraud = is_fraud(random, strength, 0.04);
+                let ip = format!("10.0.{}.{}", customer % 90, random.random_range(1..250));
+                (
+                    vec![number(price), Some(ip)],
+                    Some(format!("c{customer}")),
+                    fraud,
+                )
+            },
+        ),
+        set(
+            "devices",
+            of(&[T::Price, T::Fingerprint]),
+            12_000,
+            |random, at| {
+                let device = random.random_range(0..800);
+                // A device is stolen for a while.
+                let stolen = f64::from(device) / 800.0;
+                let is_stolen = at > stolen && at < stolen + 0.1 && device % 8 == 0;
+                let price = (3.0 + normal(random)).exp();
+                let fraud = random.random_bool(if is_stolen { 0.7 } else { 0.01 });
+                let customer = format!("c{}", random.random_range(0..3000));
+                (
+                    vec![number(price), Some(format!("d{device}"))],
+                    Some(customer),
+                    fraud,
+                )
+            },
+        ),
         Set {
             has_times: false,
-            ..set("without times", numeric(), 6000, |random, _| numbers(random, 0.05))
+            ..set("without times", numeric(), 6000, |random, _| {
+                numbers(random, 0.05)
+            })
         },
         set("labels by chance", numeric(), 8000, |random, _| {
             let (values, entity, _) = numbers(random, 0.05);
@@ -274,7 +338,10 @@ fn allowed_range(promised: f64, set: &Set, measured: &Measured) -> (f64, f64) {
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
     let (held_back, legit) = (set.trained as f64 / 10.0, measured.legit as f64);
     let chance = (promised / held_back + promised / legit).sqrt();
-    ((promised / 2.0 - 3.0 * chance).max(0.0), promised * 2.0 + 3.0 * chance)
+    (
+        (promised / 2.0 - 3.0 * chance).max(0.0),
+        promised * 2.0 + 3.0 * chance,
+    )
 }
 
 #[test]
@@ -297,7 +364,10 @@ fn scores_keep_their_promise_on_later_events() {
         for ((score, promised), share) in SCORES.iter().zip(&measured.shares) {
             let (low, high) = allowed_range(*promised, &set, &measured);
             if !(low..=high).contains(share) {
-                wrong.push(format!("{} at {score}: {share}, not {low} to {high}", set.name));
+                wrong.push(format!(
+                    "{} at {score}: {share}, not {low} to {high}",
+                    set.name
+                ));
             }
         }
         assert!(measured.distinct_scores > 50, "{}: all alike", set.name);

@@ -12,8 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::EntityHistories;
 use model::history::TrackedEvent;
 use model::{
-    Dataset, EventLabel, LabelsAre, Model, TrainingError, TrainingMessage, TrainingOptions,
-    TrainingReport, VariableType,
+    Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingError, TrainingMessage,
+    TrainingOptions, TrainingReport, VariableType,
 };
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
@@ -22,6 +22,7 @@ use crate::measures::{LookUps, Measures, ScoredEvent};
 use crate::output::{write_report, write_scores};
 use crate::result::EvaluationResult;
 use crate::rules_only::{AppliedDetector, MeasuredDetector};
+use crate::score_promise::check_promises;
 use crate::split::{TestEvents, hold_out_rows};
 use crate::table::{
     ColumnOptions, EventColumns, RowNotes, TableError, TableEvent, parse_time_span,
@@ -84,6 +85,8 @@ struct TrainingData {
     repeated_ids: usize,
     /// The time of the newest event, in seconds since 1970.
     newest: Option<i64>,
+    /// A hash of each event, of its values, time and entity.
+    seen_rows: FxHashSet<u64>,
 }
 
 impl Evaluate {
@@ -113,6 +116,7 @@ impl Evaluate {
             row_notes,
             repeated_ids,
             newest,
+            seen_rows,
         } = self.read_training_data(columns, &test, test_start)?;
         let labels = self.labels.unwrap_or(if real_label_times {
             LabelMaturity::Maturing
@@ -154,6 +158,8 @@ impl Evaluate {
             broken_rows: row_notes.broken,
             row_notes: self.describe_rows(&row_notes, &test, &test_notes),
             repeated_ids,
+            test_notes: self.describe_test(columns, &test, test_start, newest, &seen_rows)?,
+            score_promises: check_promises(&scored),
             measures: Measures::new(&scored, &columns.variables, &look_ups),
             rules_only: rules.map(|rules| rules.measure(&scored)),
             training,
@@ -210,6 +216,7 @@ impl Evaluate {
         let gap_start = test_start.zip(self.gap);
         let gap_start = gap_start.map(|(start, gap)| start.saturating_sub(gap));
         let mut newest = None;
+        let mut seen_rows = FxHashSet::default();
         let mut look_ups = LookUps::new(&columns.variables);
         let mut dataset = columns.empty_dataset();
         // If all rows have one label time, it is the time when the file was written.
@@ -226,6 +233,9 @@ impl Evaluate {
                 return Ok(());
             }
             newest = newest.max(event_time);
+            if matches!(test, TestEvents::File(_)) {
+                seen_rows.insert(hash_row(&event));
+            }
             first_label_time = first_label_time.or(label_time);
             real_label_times |=
                 label_time.is_some() && label_time != event_time && label_time != first_label_time;
@@ -241,7 +251,46 @@ impl Evaluate {
             row_notes,
             repeated_ids,
             newest,
+            seen_rows,
         })
+    }
+
+    /// What is wrong with a test file as a test.
+    fn describe_test(
+        &self,
+        columns: &EventColumns,
+        test: &TestEvents<'_>,
+        test_start: Option<i64>,
+        newest: Option<i64>,
+        seen_rows: &FxHashSet<u64>,
+    ) -> Result<Vec<String>, EvaluateError> {
+        let mut notes = Vec::new();
+        let TestEvents::File(path) = test else {
+            return Ok(notes);
+        };
+        let path = path.display();
+        let (mut events, mut seen) = (0_usize, 0_usize);
+        self.for_each_test_event(columns, test, |event| {
+            events += 1;
+            seen += usize::from(seen_rows.contains(&hash_row(&event)));
+        })?;
+        if seen > 0 {
+            notes.push(format!(
+                "{seen} of {events} events of {path} are also among those that train, with the same values: figures on \
+                 them are too good. Measure on events that the model has not seen."
+            ));
+        }
+        if let (Some(start), Some(newest)) = (test_start, newest)
+            && start < newest
+        {
+            notes.push(format!(
+                "{path} begins ({}) before the events that train end ({}): a model in service never knows what comes \
+                 later. Measure on newer events.",
+                describe_time(start),
+                describe_time(newest)
+            ));
+        }
+        Ok(notes)
     }
 
     /// The time of the oldest event of the test, in seconds since 1970.
@@ -439,6 +488,22 @@ fn show_training_bar(quiet: bool) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// A hash of an event: of its values, its time and its entity.
+fn hash_row(event: &TableEvent<'_>) -> u64 {
+    let EventRow {
+        values,
+        event_time,
+        entity,
+        ..
+    } = event.row;
+    FxBuildHasher.hash_one((values, event_time, entity))
+}
+
+fn describe_time(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 
 /// The month of a time, `yyyy-mm`.

@@ -14,6 +14,7 @@ mod page;
 mod pictures;
 mod result;
 mod rules_only;
+mod score_promise;
 mod split;
 mod table;
 pub mod text_table;

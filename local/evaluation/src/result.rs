@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::format::{format_figure, format_percent, to_megabytes};
 use crate::measures::{Measures, SubsetMeasures, ThresholdEffect};
 use crate::rules_only::RulesOnly;
+use crate::score_promise::{ScorePromise, describe_broken_promises};
 use crate::table::{LabelValue, write_left_out_notes};
 use crate::text_table::build_text_table;
 
@@ -35,12 +36,16 @@ pub struct EvaluationResult {
     pub broken_rows: usize,
     /// Which rows of the files were left out and why, and which are in another encoding: a sentence for each.
     pub row_notes: Vec<String>,
+    /// What is wrong with the test as a test: events that trained, or that are older.
+    pub test_notes: Vec<String>,
     /// Training rows whose `EVENT_ID` an earlier row has.
     pub repeated_ids: usize,
     /// The report of the training.
     pub training: TrainingReport,
     /// The figures of the test events.
     pub measures: Measures,
+    /// Whether scores mean on the test what they promise.
+    pub score_promises: Vec<ScorePromise>,
     /// The figures of the rules of a detector file, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules_only: Option<RulesOnly>,
@@ -179,6 +184,8 @@ impl EvaluationResult {
                 self.repeated_ids
             ));
         }
+        notes.extend(describe_broken_promises(&self.score_promises));
+        notes.extend(self.test_notes.iter().cloned());
         if self.measures.auc.low <= 0.5 {
             notes.push(
                 "on these events the model may be no better than chance: the range of its AUC reaches 0.5.".to_owned(),

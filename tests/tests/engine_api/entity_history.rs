@@ -20,16 +20,16 @@ use tempfile::TempDir;
 use crate::world::World;
 
 const TFI: ModelTypeEnum = ModelTypeEnum::TransactionFraudInsights;
-const MINUTE: i64 = 60;
-const DAY: i64 = 86_400;
+pub(super) const MINUTE: i64 = 60;
+pub(super) const DAY: i64 = 86_400;
 /// 2026-01-05.
-const FIRST: i64 = 1_767_571_200;
+pub(super) const FIRST: i64 = 1_767_571_200;
 
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap().to_string()
 }
 
-fn entity(id: &str) -> Entity {
+pub(super) fn entity(id: &str) -> Entity {
     let entity = Entity::builder().entity_type("customer").entity_id(id);
     entity.build().unwrap()
 }
@@ -50,15 +50,18 @@ async fn send(client: &Client, customer: &str, id: &str, at: i64, label: Option<
 }
 
 /// A model `habits` on stored orders, ready to be trained, in a world with a bucket.
-struct Shop {
-    world: World,
+pub(super) struct Shop {
+    pub(super) world: World,
     s3: aws_sdk_s3::Client,
     _folder: TempDir,
 }
 
 impl Shop {
     async fn new() -> Self {
-        let types = [("price", "PRICE"), ("country", "SHIPPING_COUNTRY")];
+        Self::with_types([("price", "PRICE"), ("country", "SHIPPING_COUNTRY")]).await
+    }
+
+    pub(super) async fn with_types(types: [(&str, &str); 2]) -> Self {
         let (world, s3, folder) = World::training(types).await;
         let create = world.client.create_model().model_id("habits");
         let create = create.model_type(TFI).event_type_name("order");
@@ -70,7 +73,7 @@ impl Shop {
         }
     }
 
-    async fn version(&self) {
+    pub(super) async fn version(&self) {
         let labels = LabelSchema::builder()
             .label_mapper("FRAUD", vec!["fraud".to_owned()])
             .label_mapper("LEGIT", vec!["legit".to_owned()]);
@@ -104,7 +107,7 @@ impl Shop {
     }
 
     /// Trains version 1.0 and activates a detector version with it.
-    async fn deciding(&self) -> String {
+    pub(super) async fn deciding(&self) -> String {
         self.train().await;
         let update = self.world.client.update_model_version_status();
         let update = update.model_id("habits").model_type(TFI);
@@ -146,7 +149,11 @@ impl Shop {
         output.model_scores()[0].scores().unwrap()["habits_insightscore"]
     }
 
-    async fn explained(&self, version: &str, id: &str) -> GetEventPredictionMetadataOutput {
+    pub(super) async fn explained(
+        &self,
+        version: &str,
+        id: &str,
+    ) -> GetEventPredictionMetadataOutput {
         let found = self
             .world
             .client
@@ -298,14 +305,14 @@ async fn a_model_learns_what_customers_did_before() {
         .label_timestamp(time(now + DAY));
     label.send().await.unwrap();
     let features = |profile: &EntityHistory| {
-        let event =
-            model::history::TrackedFields::default().build_event("next", now + 2 * DAY, |_| None);
-        let names = model::history::TrackedFields::default().features();
+        let tracked = model::history::TrackedFields::default();
+        let event = tracked.build_event("next", now + 2 * DAY, &[], |_| None);
+        let names = tracked.features();
         let bad = names
             .iter()
             .position(|feature| feature.name == "bad")
             .unwrap();
-        profile.features(&event)[bad]
+        profile.features(&event.event)[bad]
     };
     let profiles = shop.profiles().await;
     assert!((features(&profiles["busy"]) - 1.0).abs() < f32::EPSILON);

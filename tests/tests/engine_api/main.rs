@@ -14,6 +14,7 @@ mod external_models;
 mod fuzz;
 mod history;
 mod jobs;
+mod key_history;
 mod lists;
 mod models;
 mod orchestration;

@@ -20,6 +20,8 @@ pub(crate) struct LearningPlan {
     /// For each row, the first part that may see its label. Only if `ordered`.
     known: Vec<u8>,
     ordered: bool,
+    /// When each part begins, the held-out rows last. Only if `ordered`.
+    begins: Vec<i64>,
     by_part: Vec<Vec<u32>>,
     by_known: Vec<Vec<u32>>,
 }
@@ -37,6 +39,8 @@ pub(crate) enum PlanStep {
     RemoveLabel(u32),
     /// The features of this row can be computed now.
     Encode(u32),
+    /// So many seconds pass.
+    Wait(i64),
 }
 
 /// The rows to compute features for. Features are learnt from those that are not held out.
@@ -87,7 +91,10 @@ impl LearningPlan {
                 u8::try_from(first).unwrap_or(NEVER).max(part + 1)
             })
             .collect();
-        Self::new(part, known, true)
+        Self {
+            begins,
+            ..Self::new(part, known, true)
+        }
     }
 
     /// A plan without times: folds by a hash of each row.
@@ -121,6 +128,7 @@ impl LearningPlan {
             part,
             known,
             ordered,
+            begins: Vec::new(),
             by_part,
             by_known,
         }
@@ -139,6 +147,15 @@ impl LearningPlan {
     /// Whether the row is one of those that are learnt from.
     pub fn is_training(&self, row: usize) -> bool {
         self.part[row] < PARTS
+    }
+
+    /// How long the part before `part` takes, in seconds.
+    fn seconds_before(&self, part: usize) -> i64 {
+        match (self.begins.get(part - 1), self.begins.get(part)) {
+            // Without held-out rows, the last part has no end.
+            (Some(from), Some(to)) if *to < i64::MAX => to.saturating_sub(*from),
+            _ => 0,
+        }
     }
 
     /// Groups of rows that may see the same, each with the rows whose labels they may see.
@@ -172,37 +189,41 @@ impl LearningPlan {
     /// training row and its label is added.
     pub fn walk_rows(&self, mut step: impl FnMut(PlanStep)) {
         let last = usize::from(PARTS);
-        let mut each =
-            |rows: &[u32], kind: fn(u32) -> PlanStep| rows.iter().for_each(|row| step(kind(*row)));
         if self.ordered {
             for part in 0..=last {
                 if part > 0 {
-                    each(&self.by_part[part - 1], PlanStep::Add);
+                    list_steps(&self.by_part[part - 1], PlanStep::Add).for_each(&mut step);
+                    step(PlanStep::Wait(self.seconds_before(part)));
                 }
-                each(&self.by_known[part], PlanStep::AddLabel);
-                each(&self.by_part[part], PlanStep::Encode);
+                list_steps(&self.by_known[part], PlanStep::AddLabel).for_each(&mut step);
+                list_steps(&self.by_part[part], PlanStep::Encode).for_each(&mut step);
             }
             let late: Vec<u32> = (0_u32..)
                 .zip(self.part.iter().zip(&self.known))
                 .filter(|(_, (part, known))| **part < PARTS && usize::from(**known) > last)
                 .map(|(row, _)| row)
                 .collect();
-            each(&late, PlanStep::AddLabel);
+            list_steps(&late, PlanStep::AddLabel).for_each(&mut step);
         } else {
             for rows in &self.by_part[..last] {
-                each(rows, PlanStep::Add);
-                each(rows, PlanStep::AddLabel);
+                list_steps(rows, PlanStep::Add).for_each(&mut step);
+                list_steps(rows, PlanStep::AddLabel).for_each(&mut step);
             }
             for rows in &self.by_part[..last] {
-                each(rows, PlanStep::Remove);
-                each(rows, PlanStep::RemoveLabel);
-                each(rows, PlanStep::Encode);
-                each(rows, PlanStep::Add);
-                each(rows, PlanStep::AddLabel);
+                list_steps(rows, PlanStep::Remove).for_each(&mut step);
+                list_steps(rows, PlanStep::RemoveLabel).for_each(&mut step);
+                list_steps(rows, PlanStep::Encode).for_each(&mut step);
+                list_steps(rows, PlanStep::Add).for_each(&mut step);
+                list_steps(rows, PlanStep::AddLabel).for_each(&mut step);
             }
-            each(&self.by_part[last], PlanStep::Encode);
+            list_steps(&self.by_part[last], PlanStep::Encode).for_each(&mut step);
         }
     }
+}
+
+/// The same step for each of some rows.
+fn list_steps(rows: &[u32], kind: fn(u32) -> PlanStep) -> impl Iterator<Item = PlanStep> {
+    rows.iter().map(move |row| kind(*row))
 }
 
 #[cfg(test)]
@@ -228,6 +249,7 @@ mod tests {
                 PlanStep::Add(row) => assert!(seen.insert(row)),
                 PlanStep::AddLabel(row) => assert!(labels.insert(row)),
                 PlanStep::Remove(_) | PlanStep::RemoveLabel(_) => panic!("time does not go back"),
+                PlanStep::Wait(seconds) => assert!((0..=80).contains(&seconds)),
                 PlanStep::Encode(row) => {
                     encoded += 1;
                     let now = times[row as usize];
@@ -255,6 +277,7 @@ mod tests {
                 PlanStep::Add(row) => assert!(seen.insert(row) && !held_out[row as usize]),
                 PlanStep::Remove(row) => assert!(seen.remove(&row)),
                 PlanStep::AddLabel(_) | PlanStep::RemoveLabel(_) => {}
+                PlanStep::Wait(_) => panic!("there is no time"),
                 PlanStep::Encode(row) => {
                     encoded += 1;
                     assert!(!seen.contains(&row));

@@ -11,6 +11,9 @@ const MOST_KEYS: usize = 40_000;
 /// labels that were not known yet.
 const STRENGTH: f64 = 10.0;
 
+/// After this time, in seconds, an event counts half in rates: what was attacked half a year ago tells little of today.
+const HALF_LIFE: f64 = 60.0 * 86_400.0;
+
 /// What is known of one level of a variable's keys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RateTable {
@@ -100,6 +103,9 @@ struct KeyCounts {
     events: u32,
     labelled: u32,
     fraud: u32,
+    /// The labelled and the fraudulent events, where older ones count less.
+    weighted_labelled: f64,
+    weighted_fraud: f64,
 }
 
 impl KeyCounts {
@@ -108,10 +114,27 @@ impl KeyCounts {
         self.events >= 2 || self.fraud > 0
     }
 
+    /// Counts a label once more (1) or once less (-1).
+    fn add_label(&mut self, fraud: bool, times: i8) {
+        let change = |count: &mut u32| *count = count.saturating_add_signed(i32::from(times));
+        change(&mut self.labelled);
+        self.weighted_labelled += f64::from(times);
+        if fraud {
+            change(&mut self.fraud);
+            self.weighted_fraud += f64::from(times);
+        }
+    }
+
+    /// Makes older labels count less.
+    fn fade(&mut self, factor: f64) {
+        self.weighted_labelled *= factor;
+        self.weighted_fraud *= factor;
+    }
+
     /// The share of fraud, drawn towards that of the coarser key; the latter where the key does not count as known.
     fn rate_or(self, prior: f64) -> f64 {
         if self.is_known() {
-            (f64::from(self.fraud) + STRENGTH * prior) / (f64::from(self.labelled) + STRENGTH)
+            (self.weighted_fraud + STRENGTH * prior) / (self.weighted_labelled + STRENGTH)
         } else {
             prior
         }
@@ -119,7 +142,7 @@ impl KeyCounts {
 
     /// The share of fraud, with one fraudulent and one legitimate event added, so that it is never 0 or 1.
     fn base_rate(self) -> f64 {
-        (f64::from(self.fraud) + 1.0) / (f64::from(self.labelled) + 2.0)
+        (self.weighted_fraud + 1.0) / (self.weighted_labelled + 2.0)
     }
 }
 
@@ -216,26 +239,19 @@ impl LevelCounts {
             frequencies: vec![f64::NAN; rows],
         };
         plan.walk_rows(|step| {
-            let (PlanStep::Encode(row)
-            | PlanStep::Add(row)
-            | PlanStep::Remove(row)
-            | PlanStep::AddLabel(row)
-            | PlanStep::RemoveLabel(row)) = step;
-            let row = row as usize;
-            let key = key_of(row);
-            let fraud = u32::from(labels[row]);
+            let key = |row: u32| key_of(row as usize);
+            let fraud = |row: u32| labels[row as usize];
             match step {
-                PlanStep::Encode(_) => counted.note_row(row, key),
-                PlanStep::Add(_) => counted.change_counts(key, |c| c.events += 1),
-                PlanStep::Remove(_) => counted.change_counts(key, |c| c.events -= 1),
-                PlanStep::AddLabel(_) => counted.change_counts(key, |c| {
-                    c.labelled += 1;
-                    c.fraud += fraud;
-                }),
-                PlanStep::RemoveLabel(_) => counted.change_counts(key, |c| {
-                    c.labelled -= 1;
-                    c.fraud -= fraud;
-                }),
+                PlanStep::Encode(row) => counted.note_row(row as usize, key(row)),
+                PlanStep::Add(row) => counted.change_counts(key(row), |c| c.events += 1),
+                PlanStep::Remove(row) => counted.change_counts(key(row), |c| c.events -= 1),
+                PlanStep::AddLabel(row) => {
+                    counted.change_counts(key(row), |c| c.add_label(fraud(row), 1));
+                }
+                PlanStep::RemoveLabel(row) => {
+                    counted.change_counts(key(row), |c| c.add_label(fraud(row), -1));
+                }
+                PlanStep::Wait(seconds) => counted.fade(seconds),
             }
         });
         counted
@@ -249,6 +265,15 @@ impl LevelCounts {
         if let Some(own) = self.by_key.get(key as usize) {
             self.seen[row] = *own;
             self.frequencies[row] = compute_frequency(*own, self.all);
+        }
+    }
+
+    fn fade(&mut self, seconds: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of years")]
+        let factor = (-(seconds as f64) / HALF_LIFE).exp2();
+        self.all.fade(factor);
+        for counts in &mut self.by_key {
+            counts.fade(factor);
         }
     }
 

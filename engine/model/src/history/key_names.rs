@@ -2,7 +2,20 @@
 
 /// A last word that says that a value identifies something.
 const ID_WORDS: [&str; 14] = [
-    "id", "ids", "number", "no", "nr", "nummer", "token", "hash", "fingerprint", "iban", "wallet", "uid", "uuid", "key",
+    "id",
+    "ids",
+    "number",
+    "no",
+    "nr",
+    "nummer",
+    "token",
+    "hash",
+    "fingerprint",
+    "iban",
+    "wallet",
+    "uid",
+    "uuid",
+    "key",
 ];
 
 /// A last word for something that acts again and again.
@@ -77,7 +90,14 @@ mod tests {
 
     #[test]
     fn names_of_keys() {
-        for name in ["card_id", "deviceId", "TERMINAL_ID", "merchant", "Kunden-Nr", "cc_number"] {
+        for name in [
+            "card_id",
+            "deviceId",
+            "TERMINAL_ID",
+            "merchant",
+            "Kunden-Nr",
+            "cc_number",
+        ] {
             assert!(is_key_name(name), "{name}");
         }
         for name in [

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::key_names::is_key_name;
 use super::{
-    BASE_FEATURES, CATEGORIES, EntityEvent, EntityHistory, FRAUD_FEATURES, HISTORY_FEATURES, hash_id,
-    list_feature_names,
+    BASE_FEATURES, CATEGORIES, EntityEvent, EntityHistory, FRAUD_FEATURES, HISTORY_FEATURES,
+    hash_id, list_feature_names,
 };
 use crate::hash::shorten_key;
 use crate::parse;
@@ -452,7 +452,10 @@ mod tests {
         };
         let of_key = |entity: &str| {
             let event = event(entity);
-            assert_eq!((event.keys.len(), event.keys[0].as_deref()), (2, Some(entity)));
+            assert_eq!(
+                (event.keys.len(), event.keys[0].as_deref()),
+                (2, Some(entity))
+            );
             tracked.event_of_key(1, &event).categories[0]
         };
         assert_eq!(of_key("ann"), of_key("ann"));

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
+use super::leaks::find_leaks;
 use super::messages::{Findings, Severity, TrainingMessage};
 use super::options::{ModelType, TrainingOptions};
 use crate::dataset::{Dataset, EventLabel, ValueColumn};
@@ -56,6 +57,7 @@ pub(super) fn check_data(
     check_unknown_labels(dataset, options, file);
     check_entities(dataset, labels, options, file);
     check_variables(dataset, options, file);
+    find_leaks(dataset, labels, file);
     findings.0
 }
 

@@ -335,7 +335,8 @@ mod tests {
             other => vec![format!("{other:?}")],
         };
         assert_eq!(refused(&logins(300)), ["Too few entities"]);
-        let empty = Dataset::new(variables()).with_tracked_fields(TrackedFields::new(&variables(), 1).without_keys());
+        let empty = Dataset::new(variables())
+            .with_tracked_fields(TrackedFields::new(&variables(), 1).without_keys());
         assert_eq!(
             refused(&empty),
             [

@@ -6,6 +6,7 @@
 mod checks;
 mod error;
 mod fit;
+mod leaks;
 mod logins;
 mod messages;
 mod options;

@@ -162,9 +162,7 @@ impl EntityHistoryStore {
             let add = |known: &mut VersionedHistory| {
                 known.history.add(of_key.event);
                 if let Some((is_bad, known_at)) = became {
-                    known
-                        .history
-                        .note_label(of_key.event.id, is_bad, known_at);
+                    known.history.note_label(of_key.event.id, is_bad, known_at);
                 }
             };
             self.change_history(&of_key.key, of_key.known.clone(), add)
@@ -192,9 +190,7 @@ impl EntityHistoryStore {
                 return Ok(());
             };
             let note = |known: &mut VersionedHistory| {
-                known
-                    .history
-                    .note_label(of_key.event.id, is_bad, known_at);
+                known.history.note_label(of_key.event.id, is_bad, known_at);
             };
             self.change_history(&of_key.key, of_key.known.clone(), note)
                 .await
@@ -429,11 +425,21 @@ mod tests {
     #[test]
     fn names_of_features_are_sorted() {
         for (entity_type, key, variable, want) in [
-            (Some("customer"), None, "amount", &["amount", "customer"][..]),
+            (
+                Some("customer"),
+                None,
+                "amount",
+                &["amount", "customer"][..],
+            ),
             (Some("account"), None, "amount", &["account", "amount"]),
             (Some("customer"), None, "", &["customer"]),
             (None, None, "amount", &["amount", "entity"]),
-            (Some("customer"), Some("device"), "amount", &["amount", "device"]),
+            (
+                Some("customer"),
+                Some("device"),
+                "amount",
+                &["amount", "device"],
+            ),
         ] {
             assert_eq!(list_feature_parts(entity_type, key, variable), want);
         }
