@@ -72,9 +72,9 @@ enum Command {
         after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30\n  fraudstream show --unmatched"
     )]
     Show(ShowArgs),
-    /// Judge past decisions again by a draft of the rules, and count what would have been different. Writes nothing.
+    /// Judge past decisions again by a draft of the rules or by a version, and count what would have been different. Writes nothing.
     #[command(
-        after_help = "Examples:\n  fraudstream backtest --rules draft.yaml\n  fraudstream backtest --rules draft.yaml --from 2026-05-01 --to 2026-06-01 --json --changes"
+        after_help = "Examples:\n  fraudstream backtest --rules draft.yaml\n  fraudstream backtest --version 3 --against active\n  fraudstream backtest --rules draft.yaml --from 2026-05-01 --to 2026-06-01 --json --changes"
     )]
     Backtest(BacktestArgs),
     /// Explain the score of an order: what each variable did to it.

@@ -12,6 +12,7 @@
 //! - New resources get their tags; tags of existing ones are not compared.
 
 mod executor;
+mod held_version;
 mod parse;
 mod plan;
 mod planner;
@@ -40,6 +41,8 @@ use thiserror::Error;
 pub use crate::cloudformation::inputs::TemplateInputs;
 pub use crate::cloudformation::problem::{InvalidTemplate, LineColumn, TemplateProblem};
 pub use executor::execute_plan;
+pub use held_version::HeldVersionError;
+pub(crate) use held_version::{HeldVersion, VersionChoice, choose_version, read_held_version};
 pub use plan::{ApplyPlan, PlanAction, PlanStep};
 use rule_check::{CheckedRules, RuleReads};
 pub use rule_check::{InvalidRules, Warning};
