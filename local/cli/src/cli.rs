@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::CommandError;
 use crate::commands::apply::ApplyArgs;
+use crate::commands::approve::ApproveArgs;
 use crate::commands::backtest::BacktestArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
@@ -11,10 +12,13 @@ use crate::commands::doctor::DoctorArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::freeze::FreezeArgs;
+use crate::commands::history::HistoryArgs;
 use crate::commands::import_model::ImportModelArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::jobs::JobsArgs;
 use crate::commands::list::ListArgs;
+use crate::commands::policy::PolicyArgs;
 use crate::commands::replay::ReplayArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::serve::ServeArgs;
@@ -89,9 +93,25 @@ enum Command {
     Replay(ReplayArgs),
     /// Create or change detector, rules, variables and lists as a file defines them.
     #[command(
-        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon\n  fraudstream apply cdk.out/Fraud.template.json --parameter Stage=prod --parameter Limit=500"
+        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply draft.yaml --reason \"gift cards from 40 USD\" --backtest backtest.json\n  fraudstream apply --rollback\n  fraudstream apply config/detector.yaml --to amazon\n  fraudstream apply cdk.out/Fraud.template.json --parameter Stage=prod --parameter Limit=500"
     )]
     Apply(ApplyArgs),
+    /// List the changes of what decides: who, when, why, and the texts before and after.
+    #[command(after_help = "Examples:\n  fraudstream history\n  fraudstream history 50 --json")]
+    History(HistoryArgs),
+    /// Approve a change that another person made, so that its version decides.
+    #[command(after_help = "Example:\n  fraudstream approve 20261128-184501123-3f2a --author bo")]
+    Approve(ApproveArgs),
+    /// Refuse changes until a time, such as the end of the peak season; or say whether they are refused.
+    #[command(
+        after_help = "Examples:\n  fraudstream freeze --until 2026-12-02 --reason \"peak season\"\n  fraudstream freeze --lift\n  fraudstream freeze"
+    )]
+    Freeze(FreezeArgs),
+    /// Say, or show, what a change needs: a reason, an approval by another person.
+    #[command(
+        after_help = "Examples:\n  fraudstream policy\n  fraudstream policy --require-reason on --require-approval on"
+    )]
+    Policy(PolicyArgs),
     /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
     #[command(
         after_help = "The AWS CLI asks it with `aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567`.\n\nExample:\n  fraudstream serve --port 4567"
@@ -165,6 +185,10 @@ impl Cli {
             Command::Explain(args) => args.run(&workspace).await,
             Command::Replay(args) => Box::pin(args.run(&workspace)).await,
             Command::Apply(args) => args.run(&workspace).await,
+            Command::History(args) => args.run(&workspace).await,
+            Command::Approve(args) => args.run(&workspace).await,
+            Command::Freeze(args) => args.run(&workspace).await,
+            Command::Policy(args) => args.run(&workspace).await,
             Command::Serve(args) => args.run(&workspace).await,
             Command::Evaluate(args) => args.run(),
             Command::Train(args) => args.run(&workspace).await,
@@ -207,7 +231,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 20);
+        assert_eq!(names.len(), 24);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

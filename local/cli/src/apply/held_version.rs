@@ -54,6 +54,8 @@ pub enum HeldVersionError {
 #[derive(Debug)]
 pub(crate) struct HeldVersion {
     pub(crate) number: u32,
+    /// `DRAFT` if it has never decided.
+    pub(crate) status: String,
     pub(crate) template: DetectorTemplate,
 }
 
@@ -74,7 +76,7 @@ pub(crate) async fn read_held_version(
             known: join_or_none(names.map(|name| format!("`{name}`"))),
         });
     };
-    let number = choose_version(client, detector, choice).await?;
+    let (number, status) = choose_version(client, detector, choice).await?;
     let version = service_state::read_detector_version(client, detector, number).await?;
     let rules = service_state::read_rule_versions(client, detector).await?;
     let find_rule = |(id, number): &(String, String)| -> Option<RuleResource> {
@@ -111,41 +113,45 @@ pub(crate) async fn read_held_version(
         detectors: vec![resource],
         ..DetectorTemplate::default()
     };
-    Ok(HeldVersion { number, template })
+    Ok(HeldVersion {
+        number,
+        status,
+        template,
+    })
 }
 
-/// The number of the version that is meant, if the detector has it.
-pub(crate) async fn choose_version(
+/// The versions of a detector with their status, the oldest first.
+pub(crate) async fn list_versions(
+    client: &Client,
+    detector: &str,
+) -> Result<Vec<(u32, String)>, ServiceError> {
+    let versions = service_state::read_version_summaries(client, detector).await?;
+    let describe = |version: &DetectorVersionSummary| {
+        let number = service_state::parse_version_number(version.detector_version_id());
+        let status = version.status().map_or("", |status| status.as_str());
+        (number, status.to_owned())
+    };
+    let mut known: Vec<(u32, String)> = versions.iter().map(describe).collect();
+    known.sort_unstable();
+    Ok(known)
+}
+
+/// The version that is meant, with its status, if the detector has it.
+async fn choose_version(
     client: &Client,
     detector: &str,
     choice: VersionChoice,
-) -> Result<u32, HeldVersionError> {
-    let versions = service_state::read_version_summaries(client, detector).await?;
-    let number = |version: &DetectorVersionSummary| {
-        service_state::parse_version_number(version.detector_version_id())
-    };
-    let mut known: Vec<(u32, &str)> = versions
-        .iter()
-        .map(|version| {
-            (
-                number(version),
-                version.status().map_or("", |status| status.as_str()),
-            )
-        })
-        .collect();
-    known.sort_unstable();
-    let wanted = |(number, status): &&(u32, &str)| match choice {
+) -> Result<(u32, String), HeldVersionError> {
+    let known = list_versions(client, detector).await?;
+    let wanted = |(number, status): &&(u32, String)| match choice {
         VersionChoice::Number(wanted) => *number == wanted,
-        VersionChoice::Active => *status == "ACTIVE",
+        VersionChoice::Active => status == "ACTIVE",
     };
-    if let Some((number, _)) = known.iter().find(wanted) {
-        return Ok(*number);
+    if let Some(found) = known.iter().find(wanted) {
+        return Ok(found.clone());
     }
     let detector = detector.to_owned();
-    let described = known
-        .iter()
-        .map(|(number, status)| format!("{number} ({status})"));
-    let known = join_or_none(described);
+    let known = describe_versions(&known);
     Err(match choice {
         VersionChoice::Number(version) => HeldVersionError::NoVersion {
             detector,
@@ -154,6 +160,12 @@ pub(crate) async fn choose_version(
         },
         VersionChoice::Active => HeldVersionError::NoneActive { detector, known },
     })
+}
+
+/// Versions in one line: `1 (INACTIVE), 2 (ACTIVE)`.
+pub(crate) fn describe_versions(versions: &[(u32, String)]) -> String {
+    let versions = versions.iter();
+    join_or_none(versions.map(|(number, status)| format!("{number} ({status})")))
 }
 
 fn join_or_none(names: impl Iterator<Item = String>) -> String {

@@ -223,7 +223,9 @@ pub(crate) async fn read_present_elements(
     Ok(elements)
 }
 
-pub(super) async fn read_event_types(client: &Client) -> Result<BTreeMap<String, EventTypeResource>> {
+pub(super) async fn read_event_types(
+    client: &Client,
+) -> Result<BTreeMap<String, EventTypeResource>> {
     let pages = pages!(client.get_event_types(), "GetEventTypes")?;
     let items = pages
         .into_iter()

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CommandError;
+use super::output::print_result;
+use super::rollback::roll_back;
 use super::workspace::{Backend, WorkspaceArgs};
 use crate::apply::{self, ApplyError, ApplyTarget, MappedDetector};
+use crate::change_log::{ChangeArgs, ChangeLog, read_backtest};
 use crate::cloudformation::inputs::parse_parameter;
 use crate::exit_status::explain_write_error;
 use local_aws::dynamodb::Durability;
@@ -32,6 +35,20 @@ pub(crate) struct ApplyArgs {
     /// Print what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// What `fraudstream backtest --json` printed of this change; it is kept in the history.
+    #[arg(long, value_name = "FILE")]
+    backtest: Option<PathBuf>,
+    /// Instead of applying a file, make the version active that decided before the present one, or version TO. Nothing else is
+    /// changed.
+    #[arg(
+        long,
+        value_name = "TO",
+        num_args = 0..=1,
+        conflicts_with_all = ["file", "parameters", "dry_run", "backtest", "allow_unfilled"]
+    )]
+    rollback: Option<Option<u32>>,
     /// The service to apply it to; default that of --fraud-detector.
     #[arg(long, value_enum)]
     to: Option<ApplyTarget>,
@@ -54,8 +71,32 @@ impl ApplyArgs {
         // Amazon's service is on AWS only, so it needs no --aws.
         let mut workspace = workspace.clone();
         workspace.aws |= backend == Backend::Aws;
+        let report = self.backtest.as_deref().map(read_backtest).transpose()?;
         let mapping = workspace.read_mapping_if_any()?;
         let opened = workspace.open(Durability::PowerLoss, backend).await?;
+        // Amazon's service has no place for a history.
+        let log = match backend {
+            Backend::Engine => Some(ChangeLog::new(
+                opened.open_engine().await,
+                &self.change,
+                report,
+            )),
+            Backend::Aws => None,
+        };
+        if let Some(to) = self.rollback {
+            let detector = workspace.read_mapping()?.detector().to_string();
+            let client = &opened.pipeline.clients.frauddetector;
+            let result = roll_back(client, &detector, to, log.as_ref()).await;
+            drop(log);
+            opened.close().await?;
+            let done = result?;
+            return print_result(self.json, &done, format_args!("{done}\n"));
+        }
+        if backend == Backend::Aws && (self.change.reason.is_some() || self.backtest.is_some()) {
+            eprintln!(
+                "note: Amazon Fraud Detector keeps no history: reason and backtest are not recorded"
+            );
+        }
         let options = apply::ApplyOptions {
             file: self.file,
             parameters: self.parameters.parameters,
@@ -67,9 +108,11 @@ impl ApplyArgs {
             json: self.json,
             mapped: mapping.as_ref().map(MappedDetector::new),
             allow_unfilled: self.allow_unfilled,
+            log,
         };
         let client = &opened.pipeline.clients.frauddetector;
         let result = apply::apply_template(client, &options, &mut io::stdout()).await;
+        drop(options);
         opened.close().await?;
         match result {
             Ok(_) => Ok(()),

@@ -142,7 +142,9 @@ impl BacktestArgs {
         workspace: &Workspace<'_>,
         mapping: &Mapping,
     ) -> Result<BacktestReport, CommandError> {
-        let draft = self.compile_rules(workspace, mapping, &self.draft()).await?;
+        let draft = self
+            .compile_rules(workspace, mapping, &self.draft())
+            .await?;
         let against = match &self.against {
             None => None,
             Some(source) => Some(self.compile_rules(workspace, mapping, source).await?),

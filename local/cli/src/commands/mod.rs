@@ -3,6 +3,7 @@
 //! [`workspace`] opens what a command works on, [`decision_view`] describes decisions, and [`output`] prints a result.
 
 pub(crate) mod apply;
+pub(crate) mod approve;
 pub(crate) mod backtest;
 pub(crate) mod check;
 mod csv_args;
@@ -12,13 +13,17 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod forget;
+pub(crate) mod freeze;
+pub(crate) mod history;
 pub(crate) mod import_model;
 pub(crate) mod init;
 pub(crate) mod jobs;
 pub(crate) mod list;
 mod model_versions;
 pub(crate) mod output;
+pub(crate) mod policy;
 pub(crate) mod replay;
+mod rollback;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod show;

@@ -145,6 +145,7 @@ impl Shop {
             json: false,
             mapped: None,
             allow_unfilled: false,
+            log: None,
         };
         let client = &stack.clients.frauddetector;
         apply::apply_template(client, &options, &mut Vec::new())

@@ -231,6 +231,7 @@ impl Demo {
             json: false,
             mapped: None,
             allow_unfilled: false,
+            log: None,
         };
         let mut log = Vec::new();
         apply::apply_template(&stack.clients.frauddetector, &options, &mut log).await?;

@@ -1,0 +1,158 @@
+//! `fraudstream apply --rollback`: makes a version that decided before active again, and does nothing else.
+
+use std::fmt;
+use std::time::Instant;
+
+use aws_sdk_frauddetector::Client;
+use engine::{ChangeDetails, ChangeKind, ChangeState, VersionMove};
+use serde::Serialize;
+
+use super::CommandError;
+use crate::apply::{
+    HeldVersion, HeldVersionError, VersionChoice, activate_version, compare_detectors,
+    describe_versions, list_versions, read_held_version, record_rules,
+};
+use crate::change_log::ChangeLog;
+
+/// What a rollback did.
+#[derive(Debug, Serialize)]
+pub(super) struct RollbackSummary {
+    detector: String,
+    /// The version that was active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<u32>,
+    /// The version that is active now.
+    after: u32,
+    /// The id of the change in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<String>,
+    seconds: f64,
+}
+
+impl fmt::Display for RollbackSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            detector,
+            after,
+            seconds,
+            ..
+        } = self;
+        let before = self.before.map_or("none".to_owned(), |it| it.to_string());
+        write!(
+            f,
+            "version {after} of detector {detector} is active, before it was {before} ({seconds:.1} s)"
+        )?;
+        match &self.change {
+            Some(id) => write!(f, "; change {id}"),
+            None => f.write_str("; Amazon Fraud Detector keeps no history, so it is not recorded"),
+        }
+    }
+}
+
+/// Makes version `to` active, or the one that the history says was active before. Nothing is created and nothing deleted.
+pub(super) async fn roll_back(
+    client: &Client,
+    detector: &str,
+    to: Option<u32>,
+    log: Option<&ChangeLog>,
+) -> Result<RollbackSummary, CommandError> {
+    let started = Instant::now();
+    if let Some(log) = log {
+        // A version that decided before needs no second approval.
+        log.check_policy().await?;
+    }
+    let active = match read_held_version(client, detector, VersionChoice::Active).await {
+        Ok(active) => Some(active),
+        Err(HeldVersionError::NoneActive { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let before = active.as_ref().map(|active| active.number);
+    let to = match to {
+        Some(to) => to,
+        None => find_version_before(client, detector, before, log).await?,
+    };
+    let target = read_held_version(client, detector, VersionChoice::Number(to)).await?;
+    match target.status.as_str() {
+        "ACTIVE" => {
+            return Err(format!("version {to} of detector `{detector}` is active already").into());
+        }
+        "DRAFT" => {
+            return Err(format!(
+                "version {to} of detector `{detector}` has never decided, so it is nothing to go back to; nothing was changed"
+            )
+            .into());
+        }
+        _ => {}
+    }
+    let moved = VersionMove {
+        detector_id: detector.to_owned(),
+        before,
+        after: to,
+    };
+    let details = describe_difference(active.as_ref(), &target);
+    let change = match log {
+        None => None,
+        Some(log) => Some((
+            log,
+            log.begin(ChangeKind::Rollback, vec![moved], details)
+                .await?,
+        )),
+    };
+    let result = activate_version(client, detector, &to.to_string()).await;
+    let mut id = None;
+    if let Some((log, change)) = change {
+        let state = if result.is_ok() {
+            ChangeState::Done
+        } else {
+            ChangeState::Stopped
+        };
+        id = Some(log.end(change, state).await?.id);
+    }
+    result?;
+    Ok(RollbackSummary {
+        detector: detector.to_owned(),
+        before,
+        after: to,
+        change: id,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+fn describe_difference(active: Option<&HeldVersion>, target: &HeldVersion) -> ChangeDetails {
+    let mut details = ChangeDetails::default();
+    let decides = active.and_then(|active| active.template.detectors.first());
+    for after in &target.template.detectors {
+        details.parts.extend(compare_detectors(decides, after));
+        details.rules.extend(record_rules(after));
+    }
+    details
+        .steps
+        .push(format!("version {} becomes active again", target.number));
+    details
+}
+
+/// The version that was active before the present one, by the newest change that made the present one active.
+async fn find_version_before(
+    client: &Client,
+    detector: &str,
+    active: Option<u32>,
+    log: Option<&ChangeLog>,
+) -> Result<u32, CommandError> {
+    let known = match log {
+        None => None,
+        Some(log) => log.find_version_before(detector, active).await?,
+    };
+    if let Some(before) = known {
+        return Ok(before);
+    }
+    let versions = describe_versions(&list_versions(client, detector).await?);
+    let why = if log.is_some() {
+        "the history does not say which version"
+    } else {
+        "Amazon Fraud Detector keeps no history that says which version"
+    };
+    Err(format!(
+        "{why} of detector `{detector}` decided before: name it with --rollback N; it has {versions}"
+    )
+    .into())
+}
