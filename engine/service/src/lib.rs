@@ -39,13 +39,17 @@ pub use change_history::NewChange;
 pub use engine::Engine;
 pub use in_process::{collect_request, holding_http_client, http_client, in_process_http_client};
 pub use operations::lists::ListEntry;
+pub use operations::live_versions::LiveVersions;
 pub use operations::model_import::ImportedModelVersion;
-pub use predict::{ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule};
+pub use predict::{
+    ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule, ShadowDecision,
+};
 pub use protocol::limits::Quotas;
 pub use protocol::wire::{PREDICTION_HEADER, TARGET_PREFIX};
 pub use protocol::{Error, ErrorCode, Result};
 pub use services::event_bus::PREDICTION_DETAIL_TYPE;
 pub use services::forgotten::FoundEvent;
+pub use store::records::detector::VersionRollout;
 pub use store::records::forgotten::Subject;
 pub use store::records::job::{JobKind, JobStatus};
 pub use store::records::recorded_change::{

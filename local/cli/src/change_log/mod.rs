@@ -136,6 +136,15 @@ impl ChangeLog {
         Ok(policy.approval_required)
     }
 
+    /// Checks that a change is allowed that needs no approval: it goes back, or decides on little.
+    pub(crate) async fn check_direct_change(&self) -> Result<(), RefusedChange> {
+        let policy = ChangePolicy {
+            approval_required: false,
+            ..self.engine.load_change_policy().await?
+        };
+        self.judge_policy(&policy, Timestamp::now()).map(drop)
+    }
+
     /// Checks that changes are not frozen.
     pub(crate) async fn check_freeze(&self) -> Result<(), RefusedChange> {
         let policy = self.engine.load_change_policy().await?;

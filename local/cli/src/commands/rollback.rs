@@ -59,7 +59,7 @@ pub(super) async fn roll_back(
     let started = Instant::now();
     if let Some(log) = log {
         // A version that decided before needs no second approval.
-        log.check_policy().await?;
+        log.check_direct_change().await?;
     }
     let active = match read_held_version(client, detector, VersionChoice::Active).await {
         Ok(active) => Some(active),
