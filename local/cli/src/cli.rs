@@ -7,6 +7,7 @@ use crate::commands::apply::ApplyArgs;
 use crate::commands::approve::ApproveArgs;
 use crate::commands::backtest::BacktestArgs;
 use crate::commands::check::CheckArgs;
+use crate::commands::compare::CompareArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::evaluate::EvaluateArgs;
@@ -20,8 +21,10 @@ use crate::commands::jobs::JobsArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::policy::PolicyArgs;
 use crate::commands::replay::ReplayArgs;
+use crate::commands::rollout::RolloutArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::shadow::ShadowArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::subject::SubjectArgs;
@@ -93,7 +96,7 @@ enum Command {
     Replay(ReplayArgs),
     /// Create or change detector, rules, variables and lists as a file defines them.
     #[command(
-        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply draft.yaml --reason \"gift cards from 40 USD\" --backtest backtest.json\n  fraudstream apply --rollback\n  fraudstream apply config/detector.yaml --to amazon\n  fraudstream apply cdk.out/Fraud.template.json --parameter Stage=prod --parameter Limit=500"
+        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply draft.yaml --reason \"gift cards from 40 USD\" --backtest backtest.json\n  fraudstream apply draft.yaml --no-activate\n  fraudstream apply --rollback\n  fraudstream apply config/detector.yaml --to amazon\n  fraudstream apply cdk.out/Fraud.template.json --parameter Stage=prod --parameter Limit=500"
     )]
     Apply(ApplyArgs),
     /// List the changes of what decides: who, when, why, and the texts before and after.
@@ -112,6 +115,21 @@ enum Command {
         after_help = "Examples:\n  fraudstream policy\n  fraudstream policy --require-reason on --require-approval on"
     )]
     Policy(PolicyArgs),
+    /// Let a version judge each live order beside the one that decides: recorded, never forwarded, never counted.
+    #[command(
+        after_help = "Examples:\n  fraudstream shadow --version 4 --reason \"a lower limit for gift cards\"\n  fraudstream shadow --off"
+    )]
+    Shadow(ShadowArgs),
+    /// Say with the labels known by now whether the shadow is better than what decided.
+    #[command(
+        after_help = "Examples:\n  fraudstream compare\n  fraudstream compare --version 4 --from 2026-10-01 --maturity 45 --json"
+    )]
+    Compare(CompareArgs),
+    /// Let a version decide on a share of the entities, on more, on all; or on none again.
+    #[command(
+        after_help = "Examples:\n  fraudstream rollout --version 4 --share 10%\n  fraudstream rollout --version 4 --share 100%\n  fraudstream rollout --off"
+    )]
+    Rollout(RolloutArgs),
     /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
     #[command(
         after_help = "The AWS CLI asks it with `aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567`.\n\nExample:\n  fraudstream serve --port 4567"
@@ -189,6 +207,9 @@ impl Cli {
             Command::Approve(args) => args.run(&workspace).await,
             Command::Freeze(args) => args.run(&workspace).await,
             Command::Policy(args) => args.run(&workspace).await,
+            Command::Shadow(args) => args.run(&workspace).await,
+            Command::Compare(args) => args.run(&workspace).await,
+            Command::Rollout(args) => args.run(&workspace).await,
             Command::Serve(args) => args.run(&workspace).await,
             Command::Evaluate(args) => args.run(),
             Command::Train(args) => args.run(&workspace).await,
@@ -231,7 +252,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 24);
+        assert_eq!(names.len(), 27);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

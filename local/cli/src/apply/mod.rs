@@ -80,6 +80,8 @@ pub struct ApplyOptions {
     pub mapped: Option<MappedDetector>,
     /// Apply rules that read what the mapping never fills: for events that other programs send.
     pub allow_unfilled: bool,
+    /// Make no version active.
+    pub no_activate: bool,
     /// The history in which the change is recorded, if there is one.
     pub log: Option<ChangeLog>,
 }
@@ -285,6 +287,9 @@ pub async fn apply_template(
         .collect();
     if !unfilled.is_empty() && !options.allow_unfilled {
         return Err(ApplyError::Unfilled(unfilled));
+    }
+    if options.no_activate {
+        plan.leave_out_activations("stays a draft");
     }
     let mut summary = ApplySummary {
         to: options.to,

@@ -6,7 +6,7 @@ use engine::{ChangeDetails, ChangeKind, ChangeState, RecordedChange, VersionMove
 use super::ApplyError;
 use super::difference::{compare_detectors, compare_variables_and_outcomes, record_rules};
 use super::held_version::{HeldVersionError, VersionChoice, read_held_version};
-use super::plan::{ApplyPlan, PlanCall, PlanStep};
+use super::plan::{ApplyPlan, PlanStep};
 use super::service_state::ServiceState;
 use super::template::DetectorTemplate;
 use crate::change_log::{ChangeLog, RefusedChange};
@@ -41,7 +41,7 @@ pub(super) async fn plan_change<'a>(
         parts: compare_variables_and_outcomes(plan, state),
         ..ChangeDetails::default()
     };
-    for step in plan.steps.iter().filter(|step| activates(step)) {
+    for step in plan.steps.iter().filter(|step| step.activates()) {
         let id = step.detector.as_deref().unwrap_or_default();
         let Some(after) = template.detectors.iter().find(|it| it.id == id) else {
             continue;
@@ -67,7 +67,10 @@ pub(super) async fn plan_change<'a>(
     let waits = waits && !moves.is_empty();
     if waits {
         log.check_not_waiting(&moves).await?;
-        leave_out_activations(plan);
+        plan.leave_out_activations("waits for an approval");
+        plan.notes.push(
+            "another person has to approve the version before it decides; everything else of the plan is live at once".to_owned(),
+        );
     }
     details.steps = plan.steps.iter().map(ToString::to_string).collect();
     Ok(PlannedChange {
@@ -76,31 +79,6 @@ pub(super) async fn plan_change<'a>(
         details,
         waits,
     })
-}
-
-/// Whether a step makes a version active.
-fn activates(step: &PlanStep) -> bool {
-    matches!(
-        step.call,
-        PlanCall::CreateVersion { activate: true, .. } | PlanCall::Activate
-    )
-}
-
-fn leave_out_activations(plan: &mut ApplyPlan) {
-    plan.steps
-        .retain(|step| !matches!(step.call, PlanCall::Activate));
-    for step in &mut plan.steps {
-        if let PlanCall::CreateVersion { activate, .. } = &mut step.call {
-            *activate = false;
-            step.detail = step
-                .detail
-                .replace(", then ACTIVE", ", then waits for an approval");
-        }
-    }
-    plan.notes.push(
-        "another person has to approve the version before it decides; everything else of the plan is live at once"
-            .to_owned(),
-    );
 }
 
 impl<'a> PlannedChange<'a> {

@@ -35,6 +35,9 @@ pub(crate) struct ApplyArgs {
     /// Print what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Leave the new version a draft, for `shadow` and `rollout`: the one that is active decides on.
+    #[arg(long)]
+    no_activate: bool,
     #[command(flatten)]
     change: ChangeArgs,
     /// What `fraudstream backtest --json` printed of this change; it is kept in the history.
@@ -46,7 +49,7 @@ pub(crate) struct ApplyArgs {
         long,
         value_name = "TO",
         num_args = 0..=1,
-        conflicts_with_all = ["file", "parameters", "dry_run", "backtest", "allow_unfilled"]
+        conflicts_with_all = ["file", "parameters", "dry_run", "backtest", "allow_unfilled", "no_activate"]
     )]
     rollback: Option<Option<u32>>,
     /// The service to apply it to; default that of --fraud-detector.
@@ -108,6 +111,7 @@ impl ApplyArgs {
             json: self.json,
             mapped: mapping.as_ref().map(MappedDetector::new),
             allow_unfilled: self.allow_unfilled,
+            no_activate: self.no_activate,
             log,
         };
         let client = &opened.pipeline.clients.frauddetector;

@@ -145,6 +145,7 @@ impl Shop {
             json: false,
             mapped: None,
             allow_unfilled: false,
+            no_activate: false,
             log: None,
         };
         let client = &stack.clients.frauddetector;

@@ -361,6 +361,7 @@ fn rehearse_small_template() -> ApplyOptions {
         json: false,
         mapped: None,
         allow_unfilled: false,
+        no_activate: false,
         log: None,
     }
 }

@@ -231,6 +231,7 @@ impl Demo {
             json: false,
             mapped: None,
             allow_unfilled: false,
+            no_activate: false,
             log: None,
         };
         let mut log = Vec::new();
