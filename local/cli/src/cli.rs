@@ -193,7 +193,7 @@ impl Cli {
     pub async fn run(self) -> Result<(), CommandError> {
         let Self { command, workspace } = self;
         match command {
-            // The futures of the demo, of `run` and of `replay` are large.
+            // Futures of more than 16 KB are boxed.
             Command::Demo(args) => Box::pin(args.run(&workspace)).await,
             Command::Backtest(args) => args.run(&workspace).await,
             Command::Init(args) => args.run(),
@@ -202,14 +202,14 @@ impl Cli {
             Command::Show(args) => args.run(&workspace).await,
             Command::Explain(args) => args.run(&workspace).await,
             Command::Replay(args) => Box::pin(args.run(&workspace)).await,
-            Command::Apply(args) => args.run(&workspace).await,
+            Command::Apply(args) => Box::pin(args.run(&workspace)).await,
             Command::History(args) => args.run(&workspace).await,
-            Command::Approve(args) => args.run(&workspace).await,
-            Command::Freeze(args) => args.run(&workspace).await,
-            Command::Policy(args) => args.run(&workspace).await,
-            Command::Shadow(args) => args.run(&workspace).await,
-            Command::Compare(args) => args.run(&workspace).await,
-            Command::Rollout(args) => args.run(&workspace).await,
+            Command::Approve(args) => Box::pin(args.run(&workspace)).await,
+            Command::Freeze(args) => Box::pin(args.run(&workspace)).await,
+            Command::Policy(args) => Box::pin(args.run(&workspace)).await,
+            Command::Shadow(args) => Box::pin(args.run(&workspace)).await,
+            Command::Compare(args) => Box::pin(args.run(&workspace)).await,
+            Command::Rollout(args) => Box::pin(args.run(&workspace)).await,
             Command::Serve(args) => args.run(&workspace).await,
             Command::Evaluate(args) => args.run(),
             Command::Train(args) => args.run(&workspace).await,

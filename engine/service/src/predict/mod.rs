@@ -25,7 +25,7 @@ use store::records::prediction::{
 use uuid::Uuid;
 
 use crate::event_check::{check_entities, fill_event_row, invalid_time_error};
-use crate::predict::shadow::{SeenEvent, judge_in_shadow};
+use crate::predict::shadow::{SeenEvent, judge_beside};
 use crate::predict::verdicts::list_matched_rules;
 use crate::services::definition_cache::{CompiledDetector, ReadyDetector};
 use crate::services::entity_history::EventInHistory;
@@ -147,10 +147,9 @@ async fn make_prediction(
     let ready = live.choose_for_entity(input.entity_of_rollout());
     let compiled = &ready.compiled;
     check_prediction_input(compiled, &input)?;
-    let event_timestamp = Timestamp::parse_prediction(&input.event_timestamp)
-        .map_err(|error| invalid_time_error("eventTimestamp", &error))?;
+    let event_timestamp = parse_prediction_time(&input.event_timestamp)?;
     let mut row = fill_rule_row(compiled, &input.event_variables)?;
-    let blobs = input.external_model_endpoint_data_blobs;
+    let blobs = &input.external_model_endpoint_data_blobs;
     let event = StoredEvent {
         event_id: input.event_id,
         event_type_name: input.event_type_name,
@@ -165,28 +164,18 @@ async fn make_prediction(
         .entity_histories
         .load_history_before(&compiled.event_type, &event)
         .await?;
-    let answers = ask_models(services, compiled, &event, in_history.as_ref(), &blobs).await?;
+    let answers = ask_models(services, compiled, &event, in_history.as_ref(), blobs).await?;
     fill_model_answers(&answers, compiled, &mut row);
     let time = services.account.now();
     let verdicts = evaluate_rules(ready, &row, time.as_millisecond());
-    // A job judges by the version that it was told, and nothing beside it.
-    let shadow = match live
-        .beside
-        .shadow
-        .as_ref()
-        .filter(|_| input.origin.is_none())
-    {
-        Some(shadow) => {
-            let seen = SeenEvent {
-                event: &event,
-                in_history: in_history.as_ref(),
-                answers: &answers,
-                now_ms: time.as_millisecond(),
-            };
-            Some(judge_in_shadow(services, compiled, shadow, &seen).await?)
-        }
-        None => None,
+    let seen = SeenEvent {
+        event: &event,
+        in_history: in_history.as_ref(),
+        answers: &answers,
+        now_ms: time.as_millisecond(),
+        is_live: input.origin.is_none(),
     };
+    let shadow = judge_beside(services, &live, compiled, &seen).await?;
     services.prediction_index.note_day(time).await?;
     services
         .entity_histories
@@ -211,6 +200,10 @@ async fn make_prediction(
             published_answer: published_answer.transpose().map_err(Error::internal)?,
         },
     })
+}
+
+fn parse_prediction_time(text: &str) -> Result<Timestamp> {
+    Timestamp::parse_prediction(text).map_err(|error| invalid_time_error("eventTimestamp", &error))
 }
 
 /// Stores predictions of different events, then counts and publishes those that were stored. Returns the others, by

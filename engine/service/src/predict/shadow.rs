@@ -32,11 +32,28 @@ pub(super) struct SeenEvent<'a> {
     pub(super) in_history: Option<&'a EventInHistory>,
     pub(super) answers: &'a ModelAnswers,
     pub(super) now_ms: i64,
+    /// Whether it is no row of a job, which judges by the version that it was told and nothing beside it.
+    pub(super) is_live: bool,
+}
+
+/// Judges a live event by the shadow of a detector, if it has one.
+pub(super) async fn judge_beside(
+    services: &EngineServices,
+    live: &ReadyDetector,
+    decides: &CompiledDetector,
+    seen: &SeenEvent<'_>,
+) -> Result<Option<ShadowVerdict>> {
+    match live.beside.shadow.as_ref().filter(|_| seen.is_live) {
+        None => Ok(None),
+        Some(shadow) => judge_in_shadow(services, decides, shadow, seen)
+            .await
+            .map(Some),
+    }
 }
 
 /// Judges an event by a shadow, from the same variables and scores. A model that only the shadow has is asked, too; an
 /// external one is not, so its rules are undetermined.
-pub(super) async fn judge_in_shadow(
+async fn judge_in_shadow(
     services: &EngineServices,
     decides: &CompiledDetector,
     shadow: &ReadyDetector,

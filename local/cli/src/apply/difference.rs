@@ -32,16 +32,13 @@ pub(crate) fn compare_detectors(
             after: find(&after.rules, &rule.id),
         })
         .collect();
-    let settings: [(&str, fn(&DetectorResource) -> String); 3] = [
-        ("rule execution mode", |detector| detector.mode.clone()),
-        ("models", format_models),
-        ("order of rules", |detector| format_order(&detector.rules)),
-    ];
-    parts.extend(settings.into_iter().map(|(resource, format)| ChangedPart {
+    let old = before.map(list_settings);
+    let settings = list_settings(after).into_iter().enumerate();
+    parts.extend(settings.map(|(place, (resource, text))| ChangedPart {
         resource: resource.to_owned(),
         name: after.id.clone(),
-        before: before.map(format),
-        after: Some(format(after)),
+        before: old.as_ref().map(|old| old[place].1.clone()),
+        after: Some(text),
     }));
     // A rule that is new or gone changes the order, too; only a new order of the same rules is worth a word.
     let is_reordered = before.is_some_and(|before| is_same_set(&before.rules, &after.rules));
@@ -49,6 +46,15 @@ pub(crate) fn compare_detectors(
     parts.retain(|part| part.resource == "rule" || before.is_some());
     parts.retain(|part| part.resource != "order of rules" || is_reordered);
     parts
+}
+
+/// What a version has besides its rules, by what it is.
+fn list_settings(detector: &DetectorResource) -> [(&'static str, String); 3] {
+    [
+        ("rule execution mode", detector.mode.clone()),
+        ("models", format_models(detector)),
+        ("order of rules", format_order(&detector.rules)),
+    ]
 }
 
 fn is_same_set(one: &[RuleResource], other: &[RuleResource]) -> bool {

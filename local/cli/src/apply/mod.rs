@@ -80,10 +80,20 @@ pub struct ApplyOptions {
     pub mapped: Option<MappedDetector>,
     /// Apply rules that read what the mapping never fills: for events that other programs send.
     pub allow_unfilled: bool,
-    /// Make no version active.
-    pub no_activate: bool,
+    /// What becomes of the versions that it makes.
+    pub new_versions: NewVersions,
     /// The history in which the change is recorded, if there is one.
     pub log: Option<ChangeLog>,
+}
+
+/// What becomes of the versions that an apply makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NewVersions {
+    /// They decide, as the file says.
+    #[default]
+    AsFile,
+    /// They stay drafts, for a shadow or a rollout.
+    StayDrafts,
 }
 
 /// What a mapping file says of its detector: rules that it relies on, and variables that it fills. What does not fit would
@@ -288,7 +298,7 @@ pub async fn apply_template(
     if !unfilled.is_empty() && !options.allow_unfilled {
         return Err(ApplyError::Unfilled(unfilled));
     }
-    if options.no_activate {
+    if options.new_versions == NewVersions::StayDrafts {
         plan.leave_out_activations("stays a draft");
     }
     let mut summary = ApplySummary {

@@ -2,6 +2,7 @@
 
 mod text;
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use engine::{
     ChangeDetails, ChangeKind, ChangePolicy, ChangeState, Engine, NewChange, RecordedChange,
     VersionMove,
 };
+use futures::future::LocalBoxFuture;
 use jiff::Timestamp;
 use serde_json::Value;
-use thiserror::Error;
 
 pub(crate) use text::{ChangeEntry, format_changes};
 
@@ -20,7 +21,7 @@ pub(crate) use text::{ChangeEntry, format_changes};
 pub(crate) const UNKNOWN_AUTHOR: &str = "unknown";
 
 /// Why a change is refused. Nothing was changed.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum RefusedChange {
     /// Changes are frozen.
     #[error(
@@ -178,41 +179,26 @@ impl ChangeLog {
         Ok(found.and_then(|it| it.before))
     }
 
-    /// Records a setting that `write` changes, in one step.
-    pub(crate) async fn record_setting(
-        &self,
-        kind: ChangeKind,
-        step: String,
-        write: impl Future<Output = Result<(), engine::Error>>,
-    ) -> Result<RecordedChange, RefusedChange> {
-        let details = ChangeDetails {
-            steps: vec![step],
-            ..ChangeDetails::default()
-        };
-        let change = self.begin(kind, Vec::new(), details).await?;
-        let result = write.await;
-        let state = match &result {
-            Ok(()) => ChangeState::Done,
-            Err(_) => ChangeState::Stopped,
-        };
-        let ended = self.end(change, state).await?;
-        result?;
-        Ok(ended)
-    }
-
-    /// Records a change that is done, in one step.
-    pub(crate) async fn record_done(
+    /// Records a change of one step, before it and after it.
+    pub(crate) async fn record_step(
         &self,
         kind: ChangeKind,
         step: String,
         moves: Vec<VersionMove>,
-    ) -> Result<(), RefusedChange> {
+        write: LocalBoxFuture<'_, Result<(), Box<dyn Error>>>,
+    ) -> Result<(), Box<dyn Error>> {
         let details = ChangeDetails {
             steps: vec![step],
             ..ChangeDetails::default()
         };
         let change = self.begin(kind, moves, details).await?;
-        self.end(change, ChangeState::Done).await.map(drop)
+        let result = write.await;
+        let state = match &result {
+            Ok(()) => ChangeState::Done,
+            Err(_) => ChangeState::Stopped,
+        };
+        self.end(change, state).await?;
+        result
     }
 
     /// Refuses a change that waits already, so that nobody approves it twice.

@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::CommandError;
 use super::output::print_result;
-use super::rollback::roll_back;
+use super::rollback::{RollbackTarget, roll_back};
 use super::workspace::{Backend, WorkspaceArgs};
-use crate::apply::{self, ApplyError, ApplyTarget, MappedDetector};
+use crate::apply::{self, ApplyError, ApplyTarget, MappedDetector, NewVersions};
 use crate::change_log::{ChangeArgs, ChangeLog, read_backtest};
 use crate::cloudformation::inputs::parse_parameter;
 use crate::exit_status::explain_write_error;
@@ -26,6 +26,10 @@ pub(crate) struct ParameterArgs {
 
 /// The arguments of `apply`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub(crate) struct ApplyArgs {
     /// The detector file.
     #[arg(default_value = "config/detector.yaml")]
@@ -49,9 +53,11 @@ pub(crate) struct ApplyArgs {
         long,
         value_name = "TO",
         num_args = 0..=1,
+        default_missing_value = RollbackTarget::BEFORE,
+        value_parser = RollbackTarget::parse,
         conflicts_with_all = ["file", "parameters", "dry_run", "backtest", "allow_unfilled", "no_activate"]
     )]
-    rollback: Option<Option<u32>>,
+    rollback: Option<RollbackTarget>,
     /// The service to apply it to; default that of --fraud-detector.
     #[arg(long, value_enum)]
     to: Option<ApplyTarget>,
@@ -111,7 +117,11 @@ impl ApplyArgs {
             json: self.json,
             mapped: mapping.as_ref().map(MappedDetector::new),
             allow_unfilled: self.allow_unfilled,
-            no_activate: self.no_activate,
+            new_versions: if self.no_activate {
+                NewVersions::StayDrafts
+            } else {
+                NewVersions::AsFile
+            },
             log,
         };
         let client = &opened.pipeline.clients.frauddetector;

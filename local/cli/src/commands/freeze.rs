@@ -88,7 +88,8 @@ impl FreezeArgs {
         };
         policy.freeze.clone_from(&freeze);
         let log = ChangeLog::new(Arc::clone(engine), &args, None);
-        log.record_setting(ChangeKind::Freeze, step, engine.put_change_policy(&policy))
+        let write = Box::pin(async { Ok(engine.put_change_policy(&policy).await?) });
+        log.record_step(ChangeKind::Freeze, step, Vec::new(), write)
             .await?;
         Ok(freeze)
     }

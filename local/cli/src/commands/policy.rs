@@ -66,7 +66,8 @@ impl PolicyArgs {
             };
             let log = ChangeLog::new(Arc::clone(engine), &args, None);
             let step = describe_policy(&policy);
-            log.record_setting(ChangeKind::Policy, step, engine.put_change_policy(&policy))
+            let write = Box::pin(async { Ok(engine.put_change_policy(&policy).await?) });
+            log.record_step(ChangeKind::Policy, step, Vec::new(), write)
                 .await?;
         }
         Ok(policy)

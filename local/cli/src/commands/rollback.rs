@@ -14,6 +14,30 @@ use crate::apply::{
 };
 use crate::change_log::ChangeLog;
 
+/// Which version a rollback makes active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RollbackTarget {
+    /// The one that decided before the present one.
+    Before,
+    /// The one with this number.
+    Version(u32),
+}
+
+impl RollbackTarget {
+    /// How the command line names the version that decided before.
+    pub(super) const BEFORE: &'static str = "before";
+
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text == Self::BEFORE {
+            return Ok(Self::Before);
+        }
+        let number = text.parse().map_err(|_| {
+            format!("`{text}` is no version: write its number, or nothing for the version that decided before")
+        })?;
+        Ok(Self::Version(number))
+    }
+}
+
 /// What a rollback did.
 #[derive(Debug, Serialize)]
 pub(super) struct RollbackSummary {
@@ -53,7 +77,7 @@ impl fmt::Display for RollbackSummary {
 pub(super) async fn roll_back(
     client: &Client,
     detector: &str,
-    to: Option<u32>,
+    to: RollbackTarget,
     log: Option<&ChangeLog>,
 ) -> Result<RollbackSummary, CommandError> {
     let started = Instant::now();
@@ -68,8 +92,8 @@ pub(super) async fn roll_back(
     };
     let before = active.as_ref().map(|active| active.number);
     let to = match to {
-        Some(to) => to,
-        None => find_version_before(client, detector, before, log).await?,
+        RollbackTarget::Version(to) => to,
+        RollbackTarget::Before => find_version_before(client, detector, before, log).await?,
     };
     let target = read_held_version(client, detector, VersionChoice::Number(to)).await?;
     match target.status.as_str() {

@@ -8,9 +8,7 @@ use engine::{ChangeKind, Engine, LiveVersions, VersionMove, VersionRollout};
 
 use super::CommandError;
 use super::history::open_with_history;
-use super::live_versions::{
-    describe_live_versions, format_percent, parse_share, print_live_versions,
-};
+use super::live_versions::{format_percent, parse_share, print_live_versions};
 use super::workspace::WorkspaceArgs;
 use crate::apply::{VersionChoice, activate_version, read_held_version};
 use crate::change_log::{ChangeArgs, ChangeLog};
@@ -63,9 +61,9 @@ impl RolloutArgs {
         let log = ChangeLog::new(Arc::clone(engine), &self.change, None);
         let needs_approval = log.check_direct_change().await?;
         let Some(wanted) = wanted else {
-            engine.set_rollout(detector, None).await?;
             let step = "the active version decides on all again".to_owned();
-            log.record_done(ChangeKind::Rollout, step, Vec::new())
+            let write = Box::pin(async { Ok(engine.set_rollout(detector, None).await?) });
+            log.record_step(ChangeKind::Rollout, step, Vec::new(), write)
                 .await?;
             return Ok(engine.load_live_versions(detector).await?);
         };
@@ -79,28 +77,44 @@ impl RolloutArgs {
             )
             .into());
         }
-        let mut moves = Vec::new();
-        if wanted.share == VersionRollout::BUCKETS {
-            activate_version(client, detector, &wanted.version.to_string()).await?;
-            moves.push(VersionMove {
-                detector_id: detector.to_owned(),
-                before: before.active,
-                after: wanted.version,
-            });
-        } else {
-            engine.set_rollout(detector, Some(wanted.clone())).await?;
-        }
-        let after = engine.load_live_versions(detector).await?;
-        let step = match before.rollout {
-            Some(before) if before.version == wanted.version => format!(
-                "{} instead of {}: {}",
-                format_percent(wanted.share),
-                format_percent(before.share),
-                describe_live_versions(&after)
-            ),
-            _ => describe_live_versions(&after),
-        };
-        log.record_done(ChangeKind::Rollout, step, moves).await?;
-        Ok(after)
+        let (step, moves) = describe_step(detector, &before, &wanted);
+        let write = Box::pin(async {
+            if moves.is_empty() {
+                engine.set_rollout(detector, Some(wanted.clone())).await?;
+            } else {
+                activate_version(client, detector, &wanted.version.to_string()).await?;
+            }
+            Ok(())
+        });
+        log.record_step(ChangeKind::Rollout, step, moves.clone(), write)
+            .await?;
+        Ok(engine.load_live_versions(detector).await?)
     }
+}
+
+/// The step from what is to what is wanted, and which version becomes active by it.
+fn describe_step(
+    detector: &str,
+    before: &LiveVersions,
+    wanted: &VersionRollout,
+) -> (String, Vec<VersionMove>) {
+    let share = format_percent(wanted.share);
+    let earlier = before.rollout.as_ref();
+    let earlier = earlier.filter(|earlier| earlier.version == wanted.version);
+    let earlier = earlier.map_or(String::new(), |earlier| {
+        format!(" instead of {}", format_percent(earlier.share))
+    });
+    let step = format!(
+        "version {} decides on {share} of the entities{earlier}",
+        wanted.version
+    );
+    let mut moves = Vec::new();
+    if wanted.share == VersionRollout::BUCKETS {
+        moves.push(VersionMove {
+            detector_id: detector.to_owned(),
+            before: before.active,
+            after: wanted.version,
+        });
+    }
+    (step, moves)
 }

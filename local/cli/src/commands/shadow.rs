@@ -35,15 +35,15 @@ impl ShadowArgs {
             let before = engine.load_live_versions(&detector).await?;
             let wanted = if self.off { None } else { self.version };
             if (self.off || self.version.is_some()) && wanted != before.shadow {
-                // It decides nothing, so a freeze allows it.
-                engine.set_shadow(&detector, wanted).await?;
                 let after = LiveVersions {
                     shadow: wanted,
                     ..before
                 };
                 let log = ChangeLog::new(std::sync::Arc::clone(&engine), &self.change, None);
                 let step = describe_live_versions(&after);
-                log.record_done(ChangeKind::Shadow, step, Vec::new())
+                // It decides nothing, so a freeze allows it.
+                let write = Box::pin(async { Ok(engine.set_shadow(&detector, wanted).await?) });
+                log.record_step(ChangeKind::Shadow, step, Vec::new(), write)
                     .await?;
             }
             Ok::<_, CommandError>(engine.load_live_versions(&detector).await?)

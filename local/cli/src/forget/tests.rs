@@ -145,7 +145,7 @@ impl Shop {
             json: false,
             mapped: None,
             allow_unfilled: false,
-            no_activate: false,
+            new_versions: apply::NewVersions::AsFile,
             log: None,
         };
         let client = &stack.clients.frauddetector;

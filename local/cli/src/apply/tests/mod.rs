@@ -361,7 +361,7 @@ fn rehearse_small_template() -> ApplyOptions {
         json: false,
         mapped: None,
         allow_unfilled: false,
-        no_activate: false,
+        new_versions: NewVersions::AsFile,
         log: None,
     }
 }

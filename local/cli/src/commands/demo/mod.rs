@@ -231,7 +231,7 @@ impl Demo {
             json: false,
             mapped: None,
             allow_unfilled: false,
-            no_activate: false,
+            new_versions: apply::NewVersions::AsFile,
             log: None,
         };
         let mut log = Vec::new();
