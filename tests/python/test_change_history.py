@@ -1,10 +1,10 @@
-"""Every change of what decides is recorded, can be taken back, frozen and approved: `history`, `apply --rollback`, `freeze`, `policy`."""
+"""Every change of what decides is recorded, and can be taken back, frozen and approved."""
 
 import json
 import time
 
 import pytest
-from conftest import ROOT, make_call
+from conftest import ROOT, client, environment, eventually, free_port, make_call, run, server
 
 RULE = "$cards_per_ip_1d >= 2 and $order_price < 50"
 
@@ -47,7 +47,8 @@ def test_an_empty_history_is_a_sentence(call):
     call("apply")
     refused(
         call,
-        "the history does not say which version of detector `orders` decided before: name it with --rollback N; it has 1 (ACTIVE)",
+        "the history does not say which version of detector `orders` decided before: name it with --rollback N; "
+        "it has 1 (ACTIVE)",
         "apply",
         "--rollback",
     )
@@ -113,6 +114,31 @@ def test_a_rollback_only_activates_and_is_recorded(call):
     # Once more is back.
     done = json.loads(call("apply", "--rollback", "--json").stdout)
     assert (done["before"], done["after"]) == (1, 2)
+
+
+def matched(detector):
+    """The rules that match a dear order."""
+    answer = detector.get_event_prediction(
+        detectorId="orders", eventId="dear", eventTypeName="order", eventTimestamp="2026-06-19T10:00:00Z",
+        entities=[{"entityType": "customer", "entityId": "c-1"}], eventVariables={"order_price": "5000"},
+    )
+    return {rule["ruleId"] for rule in answer["ruleResults"]}
+
+
+def test_a_rollback_reaches_a_running_engine_within_five_seconds(fraudstream, tmp_path, call):
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [fraudstream, "serve", "--port", url.rsplit(":", 1)[1], "--home", tmp_path / "served"]
+    with server(command, f"{url}/_fraudstream/health", tmp_path / "serve.log"):
+        env = environment(AWS_ENDPOINT_URL=url)
+        run(fraudstream, "apply", env=env)
+        run(fraudstream, "apply", call.draft("$order_price > 300"), env=env)
+        detector = client("frauddetector", url)
+        eventually(lambda: "cards_from_one_connection" in matched(detector), timeout=10)
+        started = time.monotonic()
+        done = json.loads(run(fraudstream, "apply", "--rollback", "--json", env=env).stdout)
+        assert done["seconds"] < 5
+        eventually(lambda: "cards_from_one_connection" not in matched(detector), timeout=10)
+        assert time.monotonic() - started < 5
 
 
 def test_a_freeze_refuses_changes_unless_the_glass_is_broken(call):

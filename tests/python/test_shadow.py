@@ -4,7 +4,8 @@ import json
 import pathlib
 
 import pytest
-from conftest import ROOT, make_call
+from botocore.exceptions import ClientError
+from conftest import ROOT, client, environment, free_port, make_call, run, server
 
 RULE = "$cards_per_ip_1d >= 2 and $order_price < 50"
 ORDERS = (ROOT / "events/orders.jsonl").read_text().splitlines()
@@ -113,7 +114,8 @@ def find_version(value):
 def test_a_rollout_decides_on_a_share_of_the_customers(fraudstream, tmp_path):
     call = make_shop(fraudstream, tmp_path / "shop")
     refused(call, "`10` is no share", "rollout", "--version", "2", "--share", "10")
-    refused(call, "detector `orders` has no version 9; it has 1 (ACTIVE), 2 (DRAFT)", "rollout", "--version", "9", "--share", "10%")
+    nine = ["rollout", "--version", "9", "--share", "10%"]
+    refused(call, "detector `orders` has no version 9; it has 1 (ACTIVE), 2 (DRAFT)", *nine)
     refused(call, "is ACTIVE: it judges all", "rollout", "--version", "1", "--share", "10%")
     live = json.loads(call("rollout", "--version", "2", "--share", "40%", "--json").stdout)
     assert live["rollout"] == {"version": 2, "share": 0.4}
@@ -138,6 +140,33 @@ def test_a_rollout_decides_on_a_share_of_the_customers(fraudstream, tmp_path):
     refused(call, "changes are frozen", "rollout", "--version", "2", "--share", "60%")
     refused(call, "changes are frozen", "rollout", "--off")
     call("rollout", "--off", "--break-glass", "too many blocks")
+
+
+def test_a_version_that_judges_live_orders_is_not_deleted(fraudstream, tmp_path):
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [fraudstream, "serve", "--port", url.rsplit(":", 1)[1], "--home", tmp_path / "served"]
+    draft = tmp_path / "draft.yaml"
+    draft.write_text((ROOT / "config/detector.yaml").read_text().replace(RULE, "$order_price > 300", 1))
+    with server(command, f"{url}/_fraudstream/health", tmp_path / "serve.log"):
+        env = environment(AWS_ENDPOINT_URL=url)
+        run(fraudstream, "apply", env=env)
+        run(fraudstream, "apply", draft, "--no-activate", env=env)
+        detector = client("frauddetector", url)
+        second = {"detectorId": "orders", "detectorVersionId": "2"}
+        for start, end in (
+            (["shadow", "--version", "2"], ["shadow", "--off"]),
+            (["rollout", "--version", "2", "--share", "1%"], ["rollout", "--off"]),
+        ):
+            run(fraudstream, *start, env=env)
+            with pytest.raises(ClientError, match="judges live events"):
+                detector.delete_detector_version(**second)
+            run(fraudstream, *end, env=env)
+        # What is made active needs no shadow of itself, and ends a share.
+        run(fraudstream, "shadow", "--version", "2", env=env)
+        run(fraudstream, "rollout", "--version", "2", "--share", "1%", env=env)
+        detector.update_detector_version_status(**second, status="ACTIVE")
+        live = json.loads(run(fraudstream, "rollout", "--json", env=env).stdout)
+        assert live == {"detector": "orders", "active": 2, "shadow": None, "rollout": None}
 
 
 @pytest.mark.parametrize("command", [["shadow"], ["compare"], ["rollout"]])

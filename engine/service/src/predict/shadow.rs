@@ -60,15 +60,12 @@ async fn judge_in_shadow(
     seen: &SeenEvent<'_>,
 ) -> Result<ShadowVerdict> {
     let compiled = &shadow.compiled;
-    let model_scores = if has_same_models(decides, compiled) {
-        BTreeMap::new()
-    } else {
-        score_models(services, compiled, seen.event, seen.in_history).await
-    };
     let mut row = fill_rule_row(compiled, &seen.event.event_variables)?;
-    if model_scores.is_empty() {
+    let mut model_scores = BTreeMap::new();
+    if has_same_models(decides, compiled) {
         fill_model_answers(seen.answers, compiled, &mut row);
     } else {
+        model_scores = score_models(services, compiled, seen.event, seen.in_history).await;
         let answers = ModelAnswers {
             model_scores: model_scores.clone(),
             ..seen.answers.clone()

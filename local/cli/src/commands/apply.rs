@@ -82,6 +82,10 @@ impl ApplyArgs {
         workspace.aws |= backend == Backend::Aws;
         let report = self.backtest.as_deref().map(read_backtest).transpose()?;
         let mapping = workspace.read_mapping_if_any()?;
+        let rollback = match self.rollback {
+            None => None,
+            Some(to) => Some((workspace.read_mapping()?.detector().to_string(), to)),
+        };
         let opened = workspace.open(Durability::PowerLoss, backend).await?;
         // Amazon's service has no place for a history.
         let log = match backend {
@@ -92,8 +96,7 @@ impl ApplyArgs {
             )),
             Backend::Aws => None,
         };
-        if let Some(to) = self.rollback {
-            let detector = workspace.read_mapping()?.detector().to_string();
+        if let Some((detector, to)) = rollback {
             let client = &opened.pipeline.clients.frauddetector;
             let result = roll_back(client, &detector, to, log.as_ref()).await;
             drop(log);
