@@ -23,6 +23,9 @@ def make_shop(fraudstream, folder):
     draft.write_text(text.replace(RULE, "$order_price > 300", 1))
     done = json.loads(call("apply", draft, "--no-activate", "--reason", "dear orders", "--json").stdout)
     assert any("stays a draft" in step["detail"] for step in done["steps"])
+    newest = json.loads(call("history", "1", "--json").stdout)[0]
+    assert "moves" not in newest
+    assert [part["name"] for part in newest["parts"]] == ["cards_from_one_connection"]
 
     def predict(first, last):
         path = folder / f"orders-{first}.jsonl"
@@ -79,6 +82,7 @@ def test_a_shadow_is_recorded_and_changes_nothing(fraudstream, tmp_path):
     assert compared["balance"]["verdict"] in ("better", "worse", "mixed", "not_known_yet")
     text = call("compare", "--maturity", "0").stdout
     assert "good orders: only it holds up" in text
+    assert "fraud money held up +" in text
     assert "version 2 as a shadow against what was decided" in text
 
     # What comes after it is not judged, and is said to be left out.
@@ -131,6 +135,7 @@ def test_a_rollout_decides_on_a_share_of_the_customers(fraudstream, tmp_path):
     assert "version 1 decides; shadow: none" in call("rollout", "--off").stdout
     assert "version 2 decides" in call("rollout", "--version", "2", "--share", "100%", "--reason", "good").stdout
     newest = json.loads(call("history", "1", "--json").stdout)[0]
+    assert [part["name"] for part in newest["parts"]] == ["cards_from_one_connection"]
     assert (newest["kind"], newest["moves"]) == ("rollout", [{"detectorId": "orders", "before": 1, "after": 2}])
     assert json.loads(call("apply", "--rollback", "--json").stdout)["after"] == 1
     # A rollback ends a rollout.

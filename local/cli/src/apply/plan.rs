@@ -97,6 +97,14 @@ pub struct PlanStep {
 }
 
 impl PlanStep {
+    /// Whether it makes a version, or makes one active.
+    pub(super) fn is_version(&self) -> bool {
+        matches!(
+            self.call,
+            PlanCall::CreateVersion { .. } | PlanCall::Activate
+        )
+    }
+
     /// Whether it makes a version active.
     pub(super) fn activates(&self) -> bool {
         matches!(

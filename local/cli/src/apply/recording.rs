@@ -41,7 +41,7 @@ pub(super) async fn plan_change<'a>(
         parts: compare_variables_and_outcomes(plan, state),
         ..ChangeDetails::default()
     };
-    for step in plan.steps.iter().filter(|step| step.activates()) {
+    for step in plan.steps.iter().filter(|step| step.is_version()) {
         let id = step.detector.as_deref().unwrap_or_default();
         let Some(after) = template.detectors.iter().find(|it| it.id == id) else {
             continue;
@@ -58,11 +58,13 @@ pub(super) async fn plan_change<'a>(
             .and_then(|held| held.template.detectors.first());
         details.parts.extend(compare_detectors(decides, after));
         details.rules.extend(record_rules(after));
-        moves.push(VersionMove {
-            detector_id: id.to_owned(),
-            before: before.map(|held| held.number),
-            after: step.name.parse().unwrap_or_default(),
-        });
+        if step.activates() {
+            moves.push(VersionMove {
+                detector_id: id.to_owned(),
+                before: before.map(|held| held.number),
+                after: step.name.parse().unwrap_or_default(),
+            });
+        }
     }
     let waits = waits && !moves.is_empty();
     if waits {

@@ -54,6 +54,23 @@ fn format_count(count: u64) -> String {
     }
 }
 
+impl Balance {
+    /// What it costs and gives, in one phrase: fraud money against good orders.
+    pub fn describe_trade(&self) -> String {
+        let (held_up, let_through) = (&self.held_up_by_draft, &self.let_through_by_draft);
+        let money = held_up.fraud.money - let_through.fraud.money;
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let good = signed(held_up.good.orders) - signed(let_through.good.orders);
+        let sign = |number: i64| if number > 0 { "+" } else { "" };
+        format!(
+            "fraud money held up {}{}, good orders held up {}{good}",
+            sign(money),
+            format_money(money),
+            sign(good)
+        )
+    }
+}
+
 impl fmt::Display for Balance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (held_up, let_through) = (&self.held_up_by_draft, &self.let_through_by_draft);

@@ -78,6 +78,13 @@ pub(crate) struct ChangeArgs {
     /// Who; default the user of this machine.
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
     pub(crate) author: Option<String>,
+}
+
+/// The same for a change that a freeze refuses, unless somebody says why it cannot wait.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UrgentChangeArgs {
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
     /// Why this change passes over a freeze and a missing approval; it is kept in the history.
     #[arg(long, value_name = "REASON")]
     pub(crate) break_glass: Option<String>,
@@ -107,14 +114,27 @@ pub struct ChangeLog {
 
 impl ChangeLog {
     /// The history behind an engine, for a change by these arguments.
-    pub(crate) fn new(engine: Arc<Engine>, args: &ChangeArgs, backtest: Option<Value>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, args: &ChangeArgs) -> Self {
         Self {
             engine,
             author: args.author_name(),
             reason: take_text(args.reason.as_deref()),
-            break_glass: take_text(args.break_glass.as_deref()),
-            backtest,
+            break_glass: None,
+            backtest: None,
         }
+    }
+
+    /// The same for a change that may be urgent.
+    pub(crate) fn of_urgent(engine: Arc<Engine>, args: &UrgentChangeArgs) -> Self {
+        Self {
+            break_glass: take_text(args.break_glass.as_deref()),
+            ..Self::new(engine, &args.change)
+        }
+    }
+
+    /// The same with the backtest of the change.
+    pub(crate) fn with_backtest(self, backtest: Option<Value>) -> Self {
+        Self { backtest, ..self }
     }
 
     /// Checks that the change is allowed now, and says whether it waits for an approval.
@@ -183,14 +203,10 @@ impl ChangeLog {
     pub(crate) async fn record_step(
         &self,
         kind: ChangeKind,
-        step: String,
+        details: ChangeDetails,
         moves: Vec<VersionMove>,
         write: LocalBoxFuture<'_, Result<(), Box<dyn Error>>>,
     ) -> Result<(), Box<dyn Error>> {
-        let details = ChangeDetails {
-            steps: vec![step],
-            ..ChangeDetails::default()
-        };
         let change = self.begin(kind, moves, details).await?;
         let result = write.await;
         let state = match &result {
@@ -255,6 +271,14 @@ impl ChangeLog {
     }
 }
 
+/// The details of a change that is only one step.
+pub(crate) fn describe_only_step(step: String) -> ChangeDetails {
+    ChangeDetails {
+        steps: vec![step],
+        ..ChangeDetails::default()
+    }
+}
+
 /// Reads what `fraudstream backtest --json` printed. The orders that it lists one by one are left out.
 pub(crate) fn read_backtest(file: &Path) -> Result<Value, RefusedChange> {
     let invalid = |why: String| RefusedChange::InvalidBacktest {
@@ -287,12 +311,14 @@ mod tests {
         let dynamodb =
             clients::connect_dynamodb(DynamoDb::in_memory().unwrap().service().http_client());
         let options = engine::EngineOptions::new(clients::REGION, clients::ACCOUNT);
-        let args = ChangeArgs {
-            reason: Some(reason.to_owned()),
-            author: Some(author.to_owned()),
+        let args = UrgentChangeArgs {
+            change: ChangeArgs {
+                reason: Some(reason.to_owned()),
+                author: Some(author.to_owned()),
+            },
             break_glass: Some(break_glass.to_owned()),
         };
-        ChangeLog::new(Arc::new(Engine::new(options, dynamodb)), &args, None)
+        ChangeLog::of_urgent(Arc::new(Engine::new(options, dynamodb)), &args)
     }
 
     #[test]

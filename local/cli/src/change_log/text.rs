@@ -87,11 +87,14 @@ fn format_change(entry: &ChangeEntry) -> String {
         .parts
         .iter()
         .for_each(|part| add_part(&mut text, part));
-    if content.parts.is_empty() {
-        content
-            .steps
-            .iter()
-            .for_each(|step| add_line(&mut text, step));
+    // The parts say more than the steps; only what became of the version is not in them.
+    let steps = match (content.parts.is_empty(), change.moves.is_empty()) {
+        (true, _) => &content.steps[..],
+        (false, true) => content.steps.last().map_or(&[][..], std::slice::from_ref),
+        (false, false) => &[],
+    };
+    for step in steps {
+        add_line(&mut text, step);
     }
     if let Some(report) = &content.backtest {
         add_line(&mut text, &describe_backtest(report));

@@ -10,7 +10,7 @@ use super::output::print_result;
 use super::rollback::{RollbackTarget, roll_back};
 use super::workspace::{Backend, WorkspaceArgs};
 use crate::apply::{self, ApplyError, ApplyTarget, MappedDetector, NewVersions};
-use crate::change_log::{ChangeArgs, ChangeLog, read_backtest};
+use crate::change_log::{ChangeLog, UrgentChangeArgs, read_backtest};
 use crate::cloudformation::inputs::parse_parameter;
 use crate::exit_status::explain_write_error;
 use local_aws::dynamodb::Durability;
@@ -43,7 +43,7 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     no_activate: bool,
     #[command(flatten)]
-    change: ChangeArgs,
+    change: UrgentChangeArgs,
     /// What `fraudstream backtest --json` printed of this change; it is kept in the history.
     #[arg(long, value_name = "FILE")]
     backtest: Option<PathBuf>,
@@ -89,11 +89,10 @@ impl ApplyArgs {
         let opened = workspace.open(Durability::PowerLoss, backend).await?;
         // Amazon's service has no place for a history.
         let log = match backend {
-            Backend::Engine => Some(ChangeLog::new(
-                opened.open_engine().await,
-                &self.change,
-                report,
-            )),
+            Backend::Engine => Some(
+                ChangeLog::of_urgent(opened.open_engine().await, &self.change)
+                    .with_backtest(report),
+            ),
             Backend::Aws => None,
         };
         if let Some((detector, to)) = rollback {
@@ -104,7 +103,9 @@ impl ApplyArgs {
             let done = result?;
             return print_result(self.json, &done, format_args!("{done}\n"));
         }
-        if backend == Backend::Aws && (self.change.reason.is_some() || self.backtest.is_some()) {
+        if backend == Backend::Aws
+            && (self.change.change.reason.is_some() || self.backtest.is_some())
+        {
             eprintln!(
                 "note: Amazon Fraud Detector keeps no history: reason and backtest are not recorded"
             );

@@ -10,7 +10,7 @@ use super::history::open_with_history;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::apply::{HeldVersionError, VersionChoice, activate_version, read_held_version};
-use crate::change_log::{ChangeArgs, ChangeLog, UNKNOWN_AUTHOR};
+use crate::change_log::{ChangeLog, UNKNOWN_AUTHOR, UrgentChangeArgs};
 
 /// The arguments of `approve`.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(crate) struct ApproveArgs {
     /// The id of the change, as `apply` and `history` print it.
     id: String,
     #[command(flatten)]
-    change: ChangeArgs,
+    change: UrgentChangeArgs,
     /// Print the change as JSON.
     #[arg(long)]
     json: bool,
@@ -61,10 +61,10 @@ impl ApproveArgs {
                 format!("there is no change `{id}`; `fraudstream history` lists them").into(),
             );
         };
-        let author = self.change.author_name();
+        let author = self.change.change.author_name();
         check_approver(&change, &author)?;
         // A freeze holds for approvals, too.
-        let log = ChangeLog::new(std::sync::Arc::clone(engine), &self.change, None);
+        let log = ChangeLog::of_urgent(std::sync::Arc::clone(engine), &self.change);
         log.check_freeze().await?;
         if change.state == ChangeState::Waiting {
             check_still_active(client, &change).await?;

@@ -52,13 +52,14 @@ impl fmt::Display for ComparisonReport {
             BalanceVerdict::Better => format!("version {version} is better"),
             BalanceVerdict::Worse => format!("version {version} is worse"),
             BalanceVerdict::Mixed => format!(
-                "version {version} is better for the ones and worse for the others: it is a question of money"
+                "version {version} is better for the ones and worse for the others: a question of money"
             ),
             BalanceVerdict::NotKnownYet => format!(
                 "which is better cannot be told yet: too few of the orders on which version {version} differs have a known end"
             ),
         };
-        writeln!(f, "{sentence}\n{}", self.report.balance)?;
+        let balance = &self.report.balance;
+        writeln!(f, "{sentence}: {}\n{balance}", balance.describe_trade())?;
         if self.not_judged > 0 {
             let count = self.not_judged;
             writeln!(

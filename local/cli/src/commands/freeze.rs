@@ -11,7 +11,7 @@ use super::history::open_with_history;
 use super::list::parse_expiry;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
-use crate::change_log::{ChangeArgs, ChangeLog};
+use crate::change_log::{ChangeArgs, ChangeLog, describe_only_step};
 
 /// The arguments of `freeze`.
 #[derive(Debug, Args)]
@@ -22,12 +22,8 @@ pub(crate) struct FreezeArgs {
     /// Allow changes again.
     #[arg(long, conflicts_with = "until")]
     lift: bool,
-    /// Why.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Who; default the user of this machine.
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
-    author: Option<String>,
+    #[command(flatten)]
+    change: ChangeArgs,
     /// Print the freeze as JSON.
     #[arg(long)]
     json: bool,
@@ -71,15 +67,10 @@ impl FreezeArgs {
         if self.lift && policy.freeze_at(now).is_none() {
             return Err("changes are not frozen; nothing was changed".into());
         }
-        let args = ChangeArgs {
-            reason: self.reason.clone(),
-            author: self.author.clone(),
-            break_glass: None,
-        };
-        let author = args.author_name();
+        let author = self.change.author_name();
         let freeze = until.map(|until| ChangeFreeze {
-            until: until.to_string(),
-            reason: self.reason.clone().unwrap_or_default(),
+            until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            reason: self.change.reason.clone().unwrap_or_default(),
             author,
         });
         let step = match &freeze {
@@ -87,10 +78,15 @@ impl FreezeArgs {
             None => "changes are allowed again".to_owned(),
         };
         policy.freeze.clone_from(&freeze);
-        let log = ChangeLog::new(Arc::clone(engine), &args, None);
+        let log = ChangeLog::new(Arc::clone(engine), &self.change);
         let write = Box::pin(async { Ok(engine.put_change_policy(&policy).await?) });
-        log.record_step(ChangeKind::Freeze, step, Vec::new(), write)
-            .await?;
+        log.record_step(
+            ChangeKind::Freeze,
+            describe_only_step(step),
+            Vec::new(),
+            write,
+        )
+        .await?;
         Ok(freeze)
     }
 }

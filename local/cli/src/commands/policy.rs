@@ -9,7 +9,7 @@ use super::CommandError;
 use super::history::open_with_history;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
-use crate::change_log::{ChangeArgs, ChangeLog};
+use crate::change_log::{ChangeArgs, ChangeLog, describe_only_step};
 
 /// Whether a requirement holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,12 +27,8 @@ pub(crate) struct PolicyArgs {
     /// Whether another person has to approve a change before it decides.
     #[arg(long, value_name = "SWITCH", value_enum)]
     require_approval: Option<Switch>,
-    /// Why; it is kept in the history.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Who; default the user of this machine.
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
-    author: Option<String>,
+    #[command(flatten)]
+    change: ChangeArgs,
     /// Print the policy as JSON.
     #[arg(long)]
     json: bool,
@@ -59,16 +55,16 @@ impl PolicyArgs {
             ..before.clone()
         };
         if policy != before {
-            let args = ChangeArgs {
-                reason: self.reason.clone(),
-                author: self.author.clone(),
-                break_glass: None,
-            };
-            let log = ChangeLog::new(Arc::clone(engine), &args, None);
+            let log = ChangeLog::new(Arc::clone(engine), &self.change);
             let step = describe_policy(&policy);
             let write = Box::pin(async { Ok(engine.put_change_policy(&policy).await?) });
-            log.record_step(ChangeKind::Policy, step, Vec::new(), write)
-                .await?;
+            log.record_step(
+                ChangeKind::Policy,
+                describe_only_step(step),
+                Vec::new(),
+                write,
+            )
+            .await?;
         }
         Ok(policy)
     }

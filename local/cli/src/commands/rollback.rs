@@ -12,7 +12,7 @@ use crate::apply::{
     HeldVersion, HeldVersionError, VersionChoice, activate_version, compare_detectors,
     describe_versions, list_versions, read_held_version, record_rules,
 };
-use crate::change_log::ChangeLog;
+use crate::change_log::{ChangeLog, describe_only_step};
 
 /// Which version a rollback makes active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,8 @@ pub(super) async fn roll_back(
         before,
         after: to,
     };
-    let details = describe_difference(active.as_ref(), &target);
+    let step = format!("version {to} becomes active again");
+    let details = describe_difference(active.as_ref(), &target, step);
     let change = match log {
         None => None,
         Some(log) => Some((
@@ -142,16 +143,18 @@ pub(super) async fn roll_back(
     })
 }
 
-fn describe_difference(active: Option<&HeldVersion>, target: &HeldVersion) -> ChangeDetails {
-    let mut details = ChangeDetails::default();
+/// What differs between the version that is active and another, and the step from one to the other.
+pub(super) fn describe_difference(
+    active: Option<&HeldVersion>,
+    target: &HeldVersion,
+    step: String,
+) -> ChangeDetails {
+    let mut details = describe_only_step(step);
     let decides = active.and_then(|active| active.template.detectors.first());
     for after in &target.template.detectors {
         details.parts.extend(compare_detectors(decides, after));
         details.rules.extend(record_rules(after));
     }
-    details
-        .steps
-        .push(format!("version {} becomes active again", target.number));
     details
 }
 

@@ -9,9 +9,10 @@ use engine::{ChangeKind, Engine, LiveVersions, VersionMove, VersionRollout};
 use super::CommandError;
 use super::history::open_with_history;
 use super::live_versions::{format_percent, parse_share, print_live_versions};
+use super::rollback::describe_difference;
 use super::workspace::WorkspaceArgs;
 use crate::apply::{VersionChoice, activate_version, read_held_version};
-use crate::change_log::{ChangeArgs, ChangeLog};
+use crate::change_log::{ChangeLog, UrgentChangeArgs, describe_only_step};
 
 /// The arguments of `rollout`.
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ pub(crate) struct RolloutArgs {
     #[arg(long, conflicts_with = "version")]
     off: bool,
     #[command(flatten)]
-    change: ChangeArgs,
+    change: UrgentChangeArgs,
     /// Print the versions that judge as JSON.
     #[arg(long)]
     json: bool,
@@ -58,13 +59,18 @@ impl RolloutArgs {
         if (wanted.is_none() && !self.off) || wanted == before.rollout {
             return Ok(before);
         }
-        let log = ChangeLog::new(Arc::clone(engine), &self.change, None);
+        let log = ChangeLog::of_urgent(Arc::clone(engine), &self.change);
         let needs_approval = log.check_direct_change().await?;
         let Some(wanted) = wanted else {
             let step = "the active version decides on all again".to_owned();
             let write = Box::pin(async { Ok(engine.set_rollout(detector, None).await?) });
-            log.record_step(ChangeKind::Rollout, step, Vec::new(), write)
-                .await?;
+            log.record_step(
+                ChangeKind::Rollout,
+                describe_only_step(step),
+                Vec::new(),
+                write,
+            )
+            .await?;
             return Ok(engine.load_live_versions(detector).await?);
         };
         let choice = VersionChoice::Number(wanted.version);
@@ -78,6 +84,8 @@ impl RolloutArgs {
             .into());
         }
         let (step, moves) = describe_step(detector, &before, &wanted);
+        let active = read_held_version(client, detector, VersionChoice::Active).await?;
+        let details = describe_difference(Some(&active), &held, step);
         let write = Box::pin(async {
             if moves.is_empty() {
                 engine.set_rollout(detector, Some(wanted.clone())).await?;
@@ -86,7 +94,7 @@ impl RolloutArgs {
             }
             Ok(())
         });
-        log.record_step(ChangeKind::Rollout, step, moves.clone(), write)
+        log.record_step(ChangeKind::Rollout, details, moves.clone(), write)
             .await?;
         Ok(engine.load_live_versions(detector).await?)
     }

@@ -7,7 +7,7 @@ use super::CommandError;
 use super::history::open_with_history;
 use super::live_versions::{describe_live_versions, print_live_versions};
 use super::workspace::WorkspaceArgs;
-use crate::change_log::{ChangeArgs, ChangeLog};
+use crate::change_log::{ChangeArgs, ChangeLog, describe_only_step};
 
 /// The arguments of `shadow`.
 #[derive(Debug, Args)]
@@ -39,11 +39,11 @@ impl ShadowArgs {
                     shadow: wanted,
                     ..before
                 };
-                let log = ChangeLog::new(std::sync::Arc::clone(&engine), &self.change, None);
-                let step = describe_live_versions(&after);
+                let log = ChangeLog::new(std::sync::Arc::clone(&engine), &self.change);
+                let details = describe_only_step(describe_live_versions(&after));
                 // It decides nothing, so a freeze allows it.
                 let write = Box::pin(async { Ok(engine.set_shadow(&detector, wanted).await?) });
-                log.record_step(ChangeKind::Shadow, step, Vec::new(), write)
+                log.record_step(ChangeKind::Shadow, details, Vec::new(), write)
                     .await?;
             }
             Ok::<_, CommandError>(engine.load_live_versions(&detector).await?)
