@@ -10,14 +10,16 @@ use protocol::wire::{Reply, read_request, write_response};
 use protocol::{Error, ErrorCode, Operation, Result};
 use store::EngineOptions;
 use store::conflict_retry::retry_on_write_conflict;
+use store::records::detector::VersionRollout;
 use store::records::event_type;
 use store::records::forgotten::Subject;
 use store::schema::{self, TableDefinition};
 
 use crate::operations::lists::{self, ListEntry};
+use crate::operations::live_versions::{self, LiveVersions};
 use crate::operations::model_import::{self, ImportedModelVersion};
 use crate::operations::{self, ServeOperation};
-use crate::predict::{self, ExplainedPrediction};
+use crate::predict::{self, ExplainedPrediction, ShadowDecision};
 use crate::services::EngineServices;
 use crate::services::event_bus::PredictionBus;
 use crate::services::forgotten::{self, FoundEvent};
@@ -198,6 +200,43 @@ impl Engine {
         notes: &[String],
     ) -> Result<ImportedModelVersion> {
         model_import::import_model(&self.services, model_id, model, notes).await
+    }
+
+    /// Which versions of a detector judge live events.
+    ///
+    /// # Errors
+    /// There is no such detector, or the table fails.
+    pub async fn load_live_versions(&self, detector: &str) -> Result<LiveVersions> {
+        live_versions::load_live_versions(&self.services, detector).await
+    }
+
+    /// Lets a version judge each live event beside the one that decides, or none.
+    ///
+    /// # Errors
+    /// The version does not exist, is the active one or cannot judge, or the table fails.
+    pub async fn set_shadow(&self, detector: &str, version: Option<u32>) -> Result<()> {
+        live_versions::set_shadow(&self.services, detector, version).await
+    }
+
+    /// Lets a version decide on a share of the events, or on none.
+    ///
+    /// # Errors
+    /// As [`Self::set_shadow`].
+    pub async fn set_rollout(&self, detector: &str, rollout: Option<VersionRollout>) -> Result<()> {
+        live_versions::set_rollout(&self.services, detector, rollout).await
+    }
+
+    /// What a shadow said of an event in the prediction that was made at a time; `None` if none judged it.
+    ///
+    /// # Errors
+    /// The tables fail.
+    pub async fn find_shadow_decision(
+        &self,
+        event_type: &str,
+        event_id: &str,
+        made_at: &str,
+    ) -> Result<Option<ShadowDecision>> {
+        predict::find_shadow_decision(&self.services, event_type, event_id, made_at).await
     }
 
     /// Adds entries to a list, or changes the notes of entries that exist. In the API they are ordinary elements until

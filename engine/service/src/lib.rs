@@ -9,7 +9,7 @@
 //! that it is built with. Everything that it keeps in memory can be read again, except counts until [`Engine::flush`].
 //!
 //! The layers, in the order in which a request passes through them. Each layer uses only those below it:
-//! - `engine`: the public [`Engine`]; `in_process`: the engine as an HTTP client without a network;
+//! - `engine`: the public [`Engine`]; `change_history`: its methods for the history of changes; `in_process`: the engine as an HTTP client without a network;
 //! - `work`: batch imports, batch predictions, deletions and trainings, which run outside the operations;
 //! - `operations`: one file per resource, with the inputs, outputs and handlers of its operations;
 //! - `predict`: what `GetEventPrediction` decides and stores, and how a prediction is explained;
@@ -26,6 +26,7 @@
     reason = "fields are named as the members of the API's shapes"
 )]
 
+mod change_history;
 mod engine;
 mod event_check;
 mod in_process;
@@ -34,18 +35,27 @@ mod predict;
 mod services;
 mod work;
 
+pub use change_history::NewChange;
 pub use engine::Engine;
 pub use in_process::{collect_request, holding_http_client, http_client, in_process_http_client};
 pub use operations::lists::ListEntry;
+pub use operations::live_versions::LiveVersions;
 pub use operations::model_import::ImportedModelVersion;
-pub use predict::{ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule};
+pub use predict::{
+    ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule, ShadowDecision,
+};
 pub use protocol::limits::Quotas;
 pub use protocol::wire::{PREDICTION_HEADER, TARGET_PREFIX};
 pub use protocol::{Error, ErrorCode, Result};
 pub use services::event_bus::PREDICTION_DETAIL_TYPE;
 pub use services::forgotten::FoundEvent;
+pub use store::records::detector::VersionRollout;
 pub use store::records::forgotten::Subject;
 pub use store::records::job::{JobKind, JobStatus};
+pub use store::records::recorded_change::{
+    ChangeApproval, ChangeDetails, ChangeFreeze, ChangeKind, ChangePolicy, ChangeState,
+    ChangedPart, RecordedChange, RecordedRule, VersionMove,
+};
 pub use store::schema::{IndexDefinition, TableDefinition};
 pub use store::value_normalization::{find_normalizer, normalize_value};
 pub use store::{Clock, EngineOptions};

@@ -4,20 +4,27 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::CommandError;
 use crate::commands::apply::ApplyArgs;
+use crate::commands::approve::ApproveArgs;
 use crate::commands::backtest::BacktestArgs;
 use crate::commands::check::CheckArgs;
+use crate::commands::compare::CompareArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::forget::ForgetArgs;
+use crate::commands::freeze::FreezeArgs;
+use crate::commands::history::HistoryArgs;
 use crate::commands::import_model::ImportModelArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::jobs::JobsArgs;
 use crate::commands::list::ListArgs;
+use crate::commands::policy::PolicyArgs;
 use crate::commands::replay::ReplayArgs;
+use crate::commands::rollout::RolloutArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::serve::ServeArgs;
+use crate::commands::shadow::ShadowArgs;
 use crate::commands::show::ShowArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::subject::SubjectArgs;
@@ -72,9 +79,9 @@ enum Command {
         after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30\n  fraudstream show --unmatched"
     )]
     Show(ShowArgs),
-    /// Judge past decisions again by a draft of the rules, and count what would have been different. Writes nothing.
+    /// Judge past decisions again by a draft of the rules or by a version, and count what would have been different. Writes nothing.
     #[command(
-        after_help = "Examples:\n  fraudstream backtest --rules draft.yaml\n  fraudstream backtest --rules draft.yaml --from 2026-05-01 --to 2026-06-01 --json --changes"
+        after_help = "Examples:\n  fraudstream backtest --rules draft.yaml\n  fraudstream backtest --version 3 --against active\n  fraudstream backtest --rules draft.yaml --from 2026-05-01 --to 2026-06-01 --json --changes"
     )]
     Backtest(BacktestArgs),
     /// Explain the score of an order: what each variable did to it.
@@ -89,9 +96,40 @@ enum Command {
     Replay(ReplayArgs),
     /// Create or change detector, rules, variables and lists as a file defines them.
     #[command(
-        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply config/detector.yaml --to amazon\n  fraudstream apply cdk.out/Fraud.template.json --parameter Stage=prod --parameter Limit=500"
+        after_help = "Examples:\n  fraudstream apply --dry-run\n  fraudstream apply draft.yaml --reason \"gift cards from 40 USD\" --backtest backtest.json\n  fraudstream apply draft.yaml --no-activate\n  fraudstream apply --rollback\n  fraudstream apply config/detector.yaml --to amazon\n  fraudstream apply cdk.out/Fraud.template.json --parameter Stage=prod --parameter Limit=500"
     )]
     Apply(ApplyArgs),
+    /// List the changes of what decides: who, when, why, and the texts before and after.
+    #[command(after_help = "Examples:\n  fraudstream history\n  fraudstream history 50 --json")]
+    History(HistoryArgs),
+    /// Approve a change that another person made, so that its version decides.
+    #[command(after_help = "Example:\n  fraudstream approve 20261128-184501123-3f2a --author bo")]
+    Approve(ApproveArgs),
+    /// Refuse changes until a time, such as the end of the peak season; or say whether they are refused.
+    #[command(
+        after_help = "Examples:\n  fraudstream freeze --until 2026-12-02 --reason \"peak season\"\n  fraudstream freeze --lift\n  fraudstream freeze"
+    )]
+    Freeze(FreezeArgs),
+    /// Say, or show, what a change needs: a reason, an approval by another person.
+    #[command(
+        after_help = "Examples:\n  fraudstream policy\n  fraudstream policy --require-reason on --require-approval on"
+    )]
+    Policy(PolicyArgs),
+    /// Let a version judge each live order beside the one that decides: recorded, never forwarded, never counted.
+    #[command(
+        after_help = "Examples:\n  fraudstream shadow --version 4 --reason \"a lower limit for gift cards\"\n  fraudstream shadow --off"
+    )]
+    Shadow(ShadowArgs),
+    /// Say with the labels known by now whether the shadow is better than what decided.
+    #[command(
+        after_help = "Examples:\n  fraudstream compare\n  fraudstream compare --version 4 --from 2026-10-01 --maturity 45 --json"
+    )]
+    Compare(CompareArgs),
+    /// Let a version decide on a share of the entities, on more, on all; or on none again.
+    #[command(
+        after_help = "Examples:\n  fraudstream rollout --version 4 --share 10%\n  fraudstream rollout --version 4 --share 100%\n  fraudstream rollout --off"
+    )]
+    Rollout(RolloutArgs),
     /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
     #[command(
         after_help = "The AWS CLI asks it with `aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567`.\n\nExample:\n  fraudstream serve --port 4567"
@@ -155,7 +193,7 @@ impl Cli {
     pub async fn run(self) -> Result<(), CommandError> {
         let Self { command, workspace } = self;
         match command {
-            // The futures of the demo, of `run` and of `replay` are large.
+            // Futures of more than 16 KB are boxed.
             Command::Demo(args) => Box::pin(args.run(&workspace)).await,
             Command::Backtest(args) => args.run(&workspace).await,
             Command::Init(args) => args.run(),
@@ -164,7 +202,14 @@ impl Cli {
             Command::Show(args) => args.run(&workspace).await,
             Command::Explain(args) => args.run(&workspace).await,
             Command::Replay(args) => Box::pin(args.run(&workspace)).await,
-            Command::Apply(args) => args.run(&workspace).await,
+            Command::Apply(args) => Box::pin(args.run(&workspace)).await,
+            Command::History(args) => args.run(&workspace).await,
+            Command::Approve(args) => Box::pin(args.run(&workspace)).await,
+            Command::Freeze(args) => Box::pin(args.run(&workspace)).await,
+            Command::Policy(args) => Box::pin(args.run(&workspace)).await,
+            Command::Shadow(args) => Box::pin(args.run(&workspace)).await,
+            Command::Compare(args) => Box::pin(args.run(&workspace)).await,
+            Command::Rollout(args) => Box::pin(args.run(&workspace)).await,
             Command::Serve(args) => args.run(&workspace).await,
             Command::Evaluate(args) => args.run(),
             Command::Train(args) => args.run(&workspace).await,
@@ -207,7 +252,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 20);
+        assert_eq!(names.len(), 27);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

@@ -139,6 +139,13 @@ impl DetectorRules {
         self.lists.get(name).is_some()
     }
 
+    /// The places of the rules with these ids, in the order of the rules.
+    pub(crate) fn find_places(&self, ids: &[String]) -> Vec<usize> {
+        let places = self.rules.iter().enumerate();
+        let places = places.filter(|(_, rule)| ids.contains(&rule.id));
+        places.map(|(place, _)| place).collect()
+    }
+
     /// Whether the event type has this variable.
     pub(crate) fn has_variable(&self, name: &str) -> bool {
         self.schema.slot(name).is_some()

@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod backtest;
 mod bucket_objects;
+mod change_log;
 pub mod check;
 pub mod cli;
 mod cloudformation;

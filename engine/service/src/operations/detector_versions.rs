@@ -340,9 +340,16 @@ pub(crate) async fn update_detector_version_status(
             find_model_versions(&change, event_type_name, &version.model_versions).await?;
             deactivate_active_version(services, &mut change, &detector).await?;
             detector.active_version = Some(version.detector_version_id);
+            // What is made active decides on all events, and needs no shadow of itself.
+            detector.rollout = None;
+            if detector.shadow_version == detector.active_version {
+                detector.shadow_version = None;
+            }
         }
         (DetectorVersionStatus::Active, DetectorVersionStatus::Inactive) => {
             detector.active_version = None;
+            detector.rollout = None;
+            detector.shadow_version = None;
         }
         (DetectorVersionStatus::Active, DetectorVersionStatus::Active)
         | (DetectorVersionStatus::Inactive, DetectorVersionStatus::Inactive) => {
@@ -362,7 +369,7 @@ pub(crate) async fn update_detector_version_status(
         .map(|()| EmptyOutput {})
 }
 
-fn check_has_rules(version: &DetectorVersion) -> Result<()> {
+pub(crate) fn check_has_rules(version: &DetectorVersion) -> Result<()> {
     if version.rules.is_empty() {
         return Err(Error::validation(
             "A version without rules cannot become ACTIVE.",
@@ -415,6 +422,16 @@ pub(crate) async fn delete_detector_version(
         let message = format!(
             "Version {} of detector '{}' is ACTIVE.",
             version.detector_version_id, version.detector_id
+        );
+        return Err(Error::conflict(message));
+    }
+    let detector = find_detector(&change, &version.detector_id).await?;
+    let number = version.detector_version_id;
+    let rollout = detector.rollout.map(|rollout| rollout.version);
+    if detector.shadow_version == Some(number) || rollout == Some(number) {
+        let message = format!(
+            "Version {number} of detector '{}' judges live events, as a shadow or for a share.",
+            version.detector_id
         );
         return Err(Error::conflict(message));
     }

@@ -78,6 +78,8 @@ async fn create_detector(
         last_updated_time: now.clone(),
         created_time: now,
         tags: Tags::new(input.tags)?,
+        shadow_version: None,
+        rollout: None,
     })
 }
 

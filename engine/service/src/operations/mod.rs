@@ -18,6 +18,7 @@ mod jobs;
 mod kms_key;
 mod labels;
 pub(crate) mod lists;
+pub(crate) mod live_versions;
 pub(crate) mod model_import;
 pub(crate) mod model_versions;
 pub(crate) mod models;

@@ -25,6 +25,7 @@ use store::records::prediction::{
 use uuid::Uuid;
 
 use crate::event_check::{check_entities, fill_event_row, invalid_time_error};
+use crate::predict::shadow::{SeenEvent, judge_beside};
 use crate::predict::verdicts::list_matched_rules;
 use crate::services::definition_cache::{CompiledDetector, ReadyDetector};
 use crate::services::entity_history::EventInHistory;
@@ -36,10 +37,13 @@ use crate::services::{EngineServices, entity_history, external_models, model_cac
 
 pub(crate) mod explain;
 mod response_header;
+mod shadow;
 pub(crate) mod verdicts;
 
 pub(crate) use explain::explain_newest_prediction;
 pub use explain::{ExplainedPrediction, ExplainedScore, ExplainedVariable, NearRule};
+pub use shadow::ShadowDecision;
+pub(crate) use shadow::find_shadow_decision;
 
 /// The score of an account's first login, for which there is no history, as at Amazon.
 const FIRST_LOGIN: f64 = -1.0;
@@ -136,16 +140,16 @@ async fn make_prediction(
         .detector_version_id
         .as_deref()
         .and_then(|version| version.parse().ok());
-    let ready = services
+    let live = services
         .definition_cache
         .get_ready_detector(&input.detector_id, version)
         .await?;
+    let ready = live.choose_for_entity(input.entity_of_rollout());
     let compiled = &ready.compiled;
     check_prediction_input(compiled, &input)?;
-    let event_timestamp = Timestamp::parse_prediction(&input.event_timestamp)
-        .map_err(|error| invalid_time_error("eventTimestamp", &error))?;
+    let event_timestamp = parse_prediction_time(&input.event_timestamp)?;
     let mut row = fill_rule_row(compiled, &input.event_variables)?;
-    let blobs = input.external_model_endpoint_data_blobs;
+    let blobs = &input.external_model_endpoint_data_blobs;
     let event = StoredEvent {
         event_id: input.event_id,
         event_type_name: input.event_type_name,
@@ -160,16 +164,25 @@ async fn make_prediction(
         .entity_histories
         .load_history_before(&compiled.event_type, &event)
         .await?;
-    let answers = ask_models(services, compiled, &event, in_history.as_ref(), &blobs).await?;
+    let answers = ask_models(services, compiled, &event, in_history.as_ref(), blobs).await?;
     fill_model_answers(&answers, compiled, &mut row);
     let time = services.account.now();
-    let verdicts = evaluate_rules(&ready, &row, time.as_millisecond());
+    let verdicts = evaluate_rules(ready, &row, time.as_millisecond());
+    let seen = SeenEvent {
+        event: &event,
+        in_history: in_history.as_ref(),
+        answers: &answers,
+        now_ms: time.as_millisecond(),
+        is_live: input.origin.is_none(),
+    };
+    let shadow = judge_beside(services, &live, compiled, &seen).await?;
     services.prediction_index.note_day(time).await?;
     services
         .entity_histories
         .add_event(&compiled.event_type, in_history.as_ref(), None)
         .await?;
-    let stored = make_stored_prediction(&ready, event, answers, verdicts, input.origin, time);
+    let mut stored = make_stored_prediction(ready, event, answers, verdicts, input.origin, time);
+    stored.shadow = shadow;
     let output = GetEventPredictionOutput {
         model_scores: list_model_scores(compiled, &stored.model_answers),
         rule_results: list_matched_rules(compiled, &stored.verdicts)
@@ -187,6 +200,10 @@ async fn make_prediction(
             published_answer: published_answer.transpose().map_err(Error::internal)?,
         },
     })
+}
+
+fn parse_prediction_time(text: &str) -> Result<Timestamp> {
+    Timestamp::parse_prediction(text).map_err(|error| invalid_time_error("eventTimestamp", &error))
 }
 
 /// Stores predictions of different events, then counts and publishes those that were stored. Returns the others, by
@@ -363,6 +380,13 @@ fn list_external_model_outputs(
 }
 
 impl GetEventPredictionInput {
+    /// Whose bucket decides whether a version with a share judges: the first entity that is known, or else the event.
+    fn entity_of_rollout(&self) -> &str {
+        let mut ids = self.entities.iter().map(|entity| entity.entity_id.as_str());
+        ids.find(|id| !id.eq_ignore_ascii_case("unknown"))
+            .unwrap_or(&self.event_id)
+    }
+
     /// The count of its event for the statistics.
     pub(crate) fn event_count(&self) -> EventCount {
         let bytes = count_event_bytes(&self.event_id, &self.event_variables);
@@ -494,6 +518,7 @@ fn make_stored_prediction(
         event,
         attempt,
         prediction_timestamp: timestamp,
+        shadow: None,
     }
 }
 

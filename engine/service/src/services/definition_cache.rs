@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use protocol::{Error, Result};
+use protocol::{Error, ErrorCode, Result};
 use rules::{Lists, Rule, Schema, Value};
 use store::bundle::BundleReference;
 use store::change::DefinitionsLedger;
 use store::pinned_bundles::{BundledRule, DetectorVersionBundle, EventTypeBundle};
-use store::records::detector::{Detector, detector_key};
+use store::records::detector::{Detector, VersionRollout, detector_key};
 use store::records::detector_version::{
     DetectorVersion, DetectorVersionStatus, detector_version_key,
 };
@@ -33,6 +33,26 @@ pub(crate) struct ReadyDetector {
     pub(crate) version_bundle: BundleReference,
     pub(crate) event_type_bundle: BundleReference,
     pub(crate) lists: Lists,
+    /// Those that judge live events besides it; only where it was asked for as the active one.
+    pub(crate) beside: VersionsBeside,
+}
+
+/// Versions that judge live events besides the active one.
+#[derive(Debug, Default)]
+pub(crate) struct VersionsBeside {
+    pub(crate) shadow: Option<Arc<ReadyDetector>>,
+    pub(crate) rollout: Option<(VersionRollout, Arc<ReadyDetector>)>,
+}
+
+impl ReadyDetector {
+    /// The version that decides on the events of this entity.
+    pub(crate) fn choose_for_entity<'d>(self: &'d Arc<Self>, entity: &str) -> &'d Arc<Self> {
+        let detector_id = &self.compiled.version.detector_id;
+        match &self.beside.rollout {
+            Some((rollout, ready)) if rollout.includes(detector_id, entity) => ready,
+            _ => self,
+        }
+    }
 }
 
 type BundlePair = (BundleReference, BundleReference);
@@ -215,11 +235,55 @@ impl DefinitionCache {
             .await?;
         let detector = detector
             .ok_or_else(|| Error::not_found(format!("Detector '{detector_id}' does not exist.")))?;
-        let version = version.or(detector.active_version).ok_or_else(|| {
+        let Some(version) = version else {
+            return self.load_active_detector(&detector).await;
+        };
+        self.load_version(&detector, version).await
+    }
+
+    /// The active version, with those that judge live events besides it.
+    async fn load_active_detector(&self, detector: &Detector) -> Result<ReadyDetector> {
+        let active = detector.active_version.ok_or_else(|| {
             Error::not_found(format!(
-                "Detector '{detector_id}' has no version in status ACTIVE."
+                "Detector '{}' has no version in status ACTIVE.",
+                detector.detector_id
             ))
         })?;
+        let mut ready = self.load_version(detector, active).await?;
+        if let Some(shadow) = detector.shadow_version {
+            ready.beside.shadow = self.load_beside(detector, shadow).await?;
+        }
+        if let Some(rollout) = &detector.rollout {
+            let loaded = self.load_beside(detector, rollout.version).await?;
+            ready.beside.rollout = loaded.map(|loaded| (rollout.clone(), loaded));
+        }
+        Ok(ready)
+    }
+
+    /// A version besides the active one. If it can never be loaded, the active one decides without it; if the tables fail,
+    /// it is tried again with the event, so that no event goes without its shadow.
+    async fn load_beside(
+        &self,
+        detector: &Detector,
+        version: u32,
+    ) -> Result<Option<Arc<ReadyDetector>>> {
+        match self.load_version(detector, version).await {
+            Ok(ready) => Ok(Some(Arc::new(ready))),
+            Err(error)
+                if matches!(
+                    error.code(),
+                    ErrorCode::ResourceNotFound | ErrorCode::Validation
+                ) =>
+            {
+                tracing::error!(version, "a version besides the active one cannot be loaded");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn load_version(&self, detector: &Detector, version: u32) -> Result<ReadyDetector> {
+        let detector_id = &detector.detector_id;
         let record = self
             .account
             .definitions
@@ -244,6 +308,7 @@ impl DefinitionCache {
             status: record.status,
             version_bundle: record.bundle,
             event_type_bundle: event_type.bundle,
+            beside: VersionsBeside::default(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::change::Change;
 use crate::records::tags::Tags;
@@ -23,6 +24,38 @@ pub struct Detector {
     pub created_time: String,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
+    /// The version that judges beside the one that decides, and decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow_version: Option<u32>,
+    /// The version that decides on a share of the events instead of the active one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<VersionRollout>,
+}
+
+/// A version with a share of the events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionRollout {
+    pub version: u32,
+    /// How many of 10,000 buckets it decides on.
+    pub share: u32,
+}
+
+impl VersionRollout {
+    /// Into how many buckets entities are divided.
+    pub const BUCKETS: u32 = 10_000;
+
+    /// Whether the version decides on the events of this entity. An entity keeps its bucket while the share changes, and has
+    /// another one for another version, so that it is not always the same customers who try what is new.
+    pub fn includes(&self, detector_id: &str, entity: &str) -> bool {
+        let name = format!("{detector_id}#{}#{entity}", self.version);
+        let digest = Sha256::digest(name.as_bytes());
+        let number = digest
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        number % u64::from(Self::BUCKETS) < u64::from(self.share)
+    }
 }
 
 impl StoredRecord for Detector {
@@ -43,4 +76,33 @@ pub async fn list_detectors(change: &Change<'_>) -> Result<Vec<Detector>> {
 /// The error for a detector that does not exist.
 pub fn missing_detector(detector_id: &str) -> Error {
     Error::not_found(format!("Detector '{detector_id}' does not exist."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entities_stay_in_while_the_share_grows() {
+        let included = |share: u32| -> Vec<usize> {
+            let rollout = VersionRollout { version: 4, share };
+            let is_in = |number: &usize| rollout.includes("orders", &format!("cust-{number}"));
+            (0..10_000).filter(is_in).collect()
+        };
+        let (one, ten) = (included(100), included(1_000));
+        // 1 % and 10 % of 10,000, give or take three standard deviations.
+        assert!((70..=130).contains(&one.len()), "{}", one.len());
+        assert!((910..=1_090).contains(&ten.len()), "{}", ten.len());
+        assert!(one.iter().all(|number| ten.contains(number)));
+        assert_eq!(included(0).len(), 0);
+        assert_eq!(included(VersionRollout::BUCKETS).len(), 10_000);
+        let other = VersionRollout {
+            version: 5,
+            share: 100,
+        };
+        let same = one
+            .iter()
+            .filter(|number| other.includes("orders", &format!("cust-{number}")));
+        assert!(same.count() < 20);
+    }
 }

@@ -20,6 +20,7 @@ pub mod list;
 pub mod model;
 pub mod model_version;
 pub mod prediction;
+pub mod recorded_change;
 pub mod rule;
 pub mod simple_resource;
 pub mod tags;

@@ -36,6 +36,21 @@ pub struct StoredPrediction {
     pub origin: Option<String>,
     pub gsi1pk: String,
     pub gsi1sk: String,
+    /// What a version said that judged beside this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowVerdict>,
+}
+
+/// What a version said that judged beside the one that decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowVerdict {
+    pub detector_version_id: String,
+    pub version_bundle: BundleReference,
+    pub verdicts: String,
+    /// The scores of its models, if they are not those of the version that decided.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_scores: BTreeMap<String, f64>,
 }
 
 /// The answers of a version's models for an event.

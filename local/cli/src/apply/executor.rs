@@ -119,10 +119,10 @@ impl Executor<'_> {
             PlanCall::CreateVersion { content, activate } => {
                 done.name = self.create_version(detector, content).await?;
                 if *activate {
-                    self.activate_version(detector, &done.name).await?;
+                    activate_version(self.client, detector, &done.name).await?;
                 }
             }
-            PlanCall::Activate => self.activate_version(detector, &step.name).await?,
+            PlanCall::Activate => activate_version(self.client, detector, &step.name).await?,
         }
         Ok(done)
     }
@@ -437,19 +437,19 @@ impl Executor<'_> {
         let output = check_answer("CreateDetectorVersion", call.send().await)?;
         Ok(output.detector_version_id.unwrap_or_default())
     }
+}
 
-    async fn activate_version(&self, detector: &str, version: &str) -> CallResult {
-        let call = self
-            .client
-            .update_detector_version_status()
-            .detector_id(detector)
-            .detector_version_id(version);
-        check_answer(
-            "UpdateDetectorVersionStatus",
-            call.status(DetectorVersionStatus::Active).send().await,
-        )
-        .map(drop)
-    }
+/// Makes a version active, and nothing else.
+pub(crate) async fn activate_version(client: &Client, detector: &str, version: &str) -> CallResult {
+    let call = client
+        .update_detector_version_status()
+        .detector_id(detector)
+        .detector_version_id(version);
+    check_answer(
+        "UpdateDetectorVersionStatus",
+        call.status(DetectorVersionStatus::Active).send().await,
+    )
+    .map(drop)
 }
 
 fn build_variable_entry(variable: &VariableResource) -> VariableEntry {

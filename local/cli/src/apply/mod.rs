@@ -11,11 +11,14 @@
 //! - Rules are compiled before anything is sent: if one is invalid, nothing is sent.
 //! - New resources get their tags; tags of existing ones are not compared.
 
+mod difference;
 mod executor;
+mod held_version;
 mod parse;
 mod plan;
 mod planner;
 mod reader;
+mod recording;
 mod references;
 mod resource_types;
 mod resources;
@@ -32,6 +35,7 @@ use std::path::PathBuf;
 
 use aws_sdk_frauddetector::Client;
 use clap::ValueEnum;
+use engine::ChangeState;
 use event::{DetectorId, RuleId, VariableName};
 use serde::Serialize;
 use shared::mapping::{Mapping, OverrideKind};
@@ -39,7 +43,13 @@ use thiserror::Error;
 
 pub use crate::cloudformation::inputs::TemplateInputs;
 pub use crate::cloudformation::problem::{InvalidTemplate, LineColumn, TemplateProblem};
+pub(crate) use difference::{compare_detectors, record_rules};
+pub(crate) use executor::activate_version;
 pub use executor::execute_plan;
+pub use held_version::HeldVersionError;
+pub(crate) use held_version::{
+    HeldVersion, VersionChoice, describe_versions, list_versions, read_held_version,
+};
 pub use plan::{ApplyPlan, PlanAction, PlanStep};
 use rule_check::{CheckedRules, RuleReads};
 pub use rule_check::{InvalidRules, Warning};
@@ -48,7 +58,10 @@ pub(crate) use service_state::read_present_elements;
 pub use template::DetectorTemplate;
 pub(crate) use template::{DetectorResource, RuleResource, VariableResource};
 
+use recording::{OpenChange, PlannedChange};
 use service_state::ServiceState;
+
+use crate::change_log::{ChangeLog, RefusedChange};
 
 /// How a template is applied.
 #[derive(Clone, Debug)]
@@ -67,6 +80,20 @@ pub struct ApplyOptions {
     pub mapped: Option<MappedDetector>,
     /// Apply rules that read what the mapping never fills: for events that other programs send.
     pub allow_unfilled: bool,
+    /// What becomes of the versions that it makes.
+    pub new_versions: NewVersions,
+    /// The history in which the change is recorded, if there is one.
+    pub log: Option<ChangeLog>,
+}
+
+/// What becomes of the versions that an apply makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NewVersions {
+    /// They decide, as the file says.
+    #[default]
+    AsFile,
+    /// They stay drafts, for a shadow or a rollout.
+    StayDrafts,
 }
 
 /// What a mapping file says of its detector: rules that it relies on, and variables that it fills. What does not fit would
@@ -182,6 +209,12 @@ pub enum ApplyError {
     /// The present state cannot be read.
     #[error("cannot read what is there: {0}")]
     State(#[from] ServiceError),
+    /// The version that decides cannot be read.
+    #[error(transparent)]
+    Held(#[from] HeldVersionError),
+    /// The change is not allowed now, or the history cannot be written.
+    #[error(transparent)]
+    Refused(#[from] RefusedChange),
     /// A step failed; those before it are done.
     #[error("stopped at `{step}`: {source}; run the command again to continue")]
     Step {
@@ -204,6 +237,12 @@ pub struct ApplySummary {
     pub dry_run: bool,
     /// How many steps were done.
     pub done: usize,
+    /// The id of the change in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+    /// Whether the change waits for an approval.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// The plan.
     #[serde(flatten)]
     pub plan: ApplyPlan,
@@ -220,7 +259,7 @@ pub async fn make_plan(
 async fn compare_with_service<'t>(
     client: &Client,
     template: &'t DetectorTemplate,
-) -> Result<(ApplyPlan, Vec<RuleReads<'t>>), ApplyError> {
+) -> Result<(ApplyPlan, Vec<RuleReads<'t>>, ServiceState), ApplyError> {
     let state = ServiceState::read(client, template).await?;
     let CheckedRules { warnings, reads } = rule_check::compile_rules(template, &state)?;
     let plan = planner::compute_plan(template, &state).map_err(ApplyError::Impossible)?;
@@ -230,7 +269,7 @@ async fn compare_with_service<'t>(
         notes,
         ..plan
     };
-    Ok((plan, reads))
+    Ok((plan, reads, state))
 }
 
 /// Prints the plan to `out`, carries it out, and prints each step that is done.
@@ -246,7 +285,7 @@ pub async fn apply_template(
         ..TemplateInputs::new(options.parameters.clone())
     };
     let template = DetectorTemplate::read(&options.file, &inputs)?;
-    let (mut plan, reads) = compare_with_service(client, &template).await?;
+    let (mut plan, reads, state) = compare_with_service(client, &template).await?;
     let mapped = options.mapped.iter();
     plan.warnings.extend(
         mapped
@@ -259,11 +298,26 @@ pub async fn apply_template(
     if !unfilled.is_empty() && !options.allow_unfilled {
         return Err(ApplyError::Unfilled(unfilled));
     }
+    if options.new_versions == NewVersions::StayDrafts {
+        plan.leave_out_activations("stays a draft");
+    }
     let mut summary = ApplySummary {
         to: options.to,
         dry_run: options.dry_run,
         done: 0,
+        change: None,
+        waits: false,
         plan,
+    };
+    let log = options
+        .log
+        .as_ref()
+        .filter(|_| !options.dry_run && !summary.plan.is_empty());
+    let planned = match log {
+        None => None,
+        Some(log) => {
+            Some(recording::plan_change(client, &template, &state, log, &mut summary.plan).await?)
+        }
     };
     if !options.json {
         writeln!(out, "{} -> {}", options.file.display(), options.to)?;
@@ -272,7 +326,7 @@ pub async fn apply_template(
     let result = if options.dry_run {
         Ok(())
     } else {
-        carry_out_plan(client, options, &mut summary, out).await
+        carry_out_plan(client, options, planned, &mut summary, out).await
     };
     if options.json {
         serde_json::to_writer_pretty(&mut *out, &summary).map_err(io::Error::from)?;
@@ -286,19 +340,32 @@ pub async fn apply_template(
 async fn carry_out_plan(
     client: &Client,
     options: &ApplyOptions,
+    planned: Option<PlannedChange<'_>>,
     summary: &mut ApplySummary,
     out: &mut impl Write,
 ) -> Result<(), ApplyError> {
+    let mut open: Option<OpenChange<'_>> = match planned {
+        None => None,
+        Some(planned) => Some(planned.begin().await?),
+    };
     let mut printed = Ok(());
     let mut done = 0;
     let result = execute_plan(client, &summary.plan, |step| {
         done += 1;
+        if let Some(open) = &mut open {
+            open.note_step(step);
+        }
         if !options.json && printed.is_ok() {
             printed = writeln!(out, "done {step}");
         }
     });
     let result = result.await;
     summary.done = done;
+    if let Some(open) = open {
+        let change = open.end(result.is_ok()).await?;
+        summary.waits = change.state == ChangeState::Waiting;
+        summary.change = Some(change.id);
+    }
     printed?;
     result
 }
@@ -306,6 +373,11 @@ async fn carry_out_plan(
 fn format_last_line(summary: &ApplySummary) -> String {
     let steps = summary.plan.steps.len();
     match summary {
+        ApplySummary {
+            waits: true,
+            change: Some(id),
+            ..
+        } => format!("waits for an approval: `fraudstream approve {id}`"),
         _ if steps == 0 => "nothing to do".to_owned(),
         ApplySummary { dry_run: true, .. } => format!("{steps} to do; nothing was sent"),
         ApplySummary { done, .. } => format!("{done} of {steps} done"),

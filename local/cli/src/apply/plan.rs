@@ -34,6 +34,23 @@ impl ApplyPlan {
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
+
+    /// Leaves all versions that it creates as drafts; `then` says what becomes of them.
+    pub(super) fn leave_out_activations(&mut self, then: &str) {
+        let activated = self
+            .steps
+            .extract_if(.., |step| matches!(step.call, PlanCall::Activate));
+        let notes: Vec<String> = activated
+            .map(|step| format!("version {} {then}", step.name))
+            .collect();
+        self.notes.extend(notes);
+        for step in &mut self.steps {
+            if let PlanCall::CreateVersion { activate, .. } = &mut step.call {
+                *activate = false;
+                step.detail = step.detail.replace("then ACTIVE", then);
+            }
+        }
+    }
 }
 
 impl fmt::Display for ApplyPlan {
@@ -77,6 +94,24 @@ pub struct PlanStep {
     pub detector: Option<String>,
     #[serde(skip)]
     pub(super) call: PlanCall,
+}
+
+impl PlanStep {
+    /// Whether it makes a version, or makes one active.
+    pub(super) fn is_version(&self) -> bool {
+        matches!(
+            self.call,
+            PlanCall::CreateVersion { .. } | PlanCall::Activate
+        )
+    }
+
+    /// Whether it makes a version active.
+    pub(super) fn activates(&self) -> bool {
+        matches!(
+            self.call,
+            PlanCall::CreateVersion { activate: true, .. } | PlanCall::Activate
+        )
+    }
 }
 
 impl fmt::Display for PlanStep {

@@ -532,7 +532,7 @@ impl Planner<'_> {
 }
 
 /// A default value for a line of the plan: a text in quotes, so that an empty one is visible.
-fn format_default(variable: &VariableResource) -> String {
+pub(super) fn format_default(variable: &VariableResource) -> String {
     match variable.ty {
         Type::String | Type::DateTime => format!("{:?}", variable.default),
         _ => variable.default.clone(),

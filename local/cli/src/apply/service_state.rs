@@ -155,7 +155,7 @@ async fn read_named_resources(client: &Client) -> Result<BTreeMap<(Kind, String)
     Ok(found)
 }
 
-async fn read_variables(client: &Client) -> Result<BTreeMap<String, VariableResource>> {
+pub(super) async fn read_variables(client: &Client) -> Result<BTreeMap<String, VariableResource>> {
     let pages = pages!(client.get_variables(), "GetVariables")?;
     let items = pages
         .into_iter()
@@ -181,7 +181,7 @@ fn convert_variable(item: types::Variable) -> VariableResource {
     }
 }
 
-async fn read_lists(client: &Client) -> Result<BTreeMap<String, ListResource>> {
+pub(super) async fn read_lists(client: &Client) -> Result<BTreeMap<String, ListResource>> {
     let pages = pages!(client.get_lists_metadata(), "GetListsMetadata")?;
     let items = pages
         .into_iter()
@@ -223,7 +223,9 @@ pub(crate) async fn read_present_elements(
     Ok(elements)
 }
 
-async fn read_event_types(client: &Client) -> Result<BTreeMap<String, EventTypeResource>> {
+pub(super) async fn read_event_types(
+    client: &Client,
+) -> Result<BTreeMap<String, EventTypeResource>> {
     let pages = pages!(client.get_event_types(), "GetEventTypes")?;
     let items = pages
         .into_iter()
@@ -251,7 +253,7 @@ fn convert_event_type(item: types::EventType) -> EventTypeResource {
     }
 }
 
-async fn read_all_detectors(client: &Client) -> Result<Vec<types::Detector>> {
+pub(super) async fn read_all_detectors(client: &Client) -> Result<Vec<types::Detector>> {
     let pages = pages!(client.get_detectors(), "GetDetectors")?;
     Ok(pages
         .into_iter()
@@ -286,7 +288,7 @@ async fn read_detector_state(client: &Client, detector: &types::Detector) -> Res
 }
 
 /// `DescribeDetector` has pages, but the SDK no paginator for them.
-async fn read_version_summaries(
+pub(super) async fn read_version_summaries(
     client: &Client,
     id: &str,
 ) -> Result<Vec<types::DetectorVersionSummary>> {
@@ -309,7 +311,7 @@ async fn read_version_summaries(
     }
 }
 
-async fn read_detector_version(
+pub(super) async fn read_detector_version(
     client: &Client,
     id: &str,
     number: u32,
@@ -358,13 +360,8 @@ async fn read_newest_rules(
     client: &Client,
     id: &str,
 ) -> Result<BTreeMap<String, (u32, RuleResource)>> {
-    let pages = pages!(client.get_rules(detector_id: id), "GetRules")?;
     let mut newest: BTreeMap<String, (u32, RuleResource)> = BTreeMap::new();
-    for (version, rule) in pages
-        .into_iter()
-        .flat_map(|page| page.rule_details.unwrap_or_default())
-        .map(convert_rule)
-    {
+    for (version, rule) in read_rule_versions(client, id).await? {
         match newest.get(&rule.id) {
             Some((known, _)) if *known > version => {}
             _ => {
@@ -373,6 +370,18 @@ async fn read_newest_rules(
         }
     }
     Ok(newest)
+}
+
+/// All versions of all rules of a detector.
+pub(super) async fn read_rule_versions(
+    client: &Client,
+    id: &str,
+) -> Result<Vec<(u32, RuleResource)>> {
+    let pages = pages!(client.get_rules(detector_id: id), "GetRules")?;
+    let details = pages
+        .into_iter()
+        .flat_map(|page| page.rule_details.unwrap_or_default());
+    Ok(details.map(convert_rule).collect())
 }
 
 fn convert_rule(item: RuleDetail) -> (u32, RuleResource) {
@@ -388,7 +397,7 @@ fn convert_rule(item: RuleDetail) -> (u32, RuleResource) {
     (version, rule)
 }
 
-fn parse_version_number(version: Option<&str>) -> u32 {
+pub(super) fn parse_version_number(version: Option<&str>) -> u32 {
     version
         .and_then(|text| text.parse().ok())
         .unwrap_or_default()

@@ -4,6 +4,7 @@
 //! scores of the models. So a draft sees what the rules of that day saw, and the past is not computed again. What a draft
 //! reads and no decision has is named, and never guessed.
 
+mod balance;
 mod intervals;
 mod report;
 mod report_text;
@@ -19,6 +20,7 @@ use shared::mapping::Mapping;
 
 use crate::detector_rules::{DetectorRules, RowVerdicts};
 
+pub use balance::{Balance, BalanceVerdict};
 pub use report::{BacktestReport, ReportOptions};
 
 /// What is judged, and how.
@@ -97,6 +99,34 @@ impl<'a> JudgedOrders<'a> {
 
     /// Judges a decision by both sets of rules; `money` is what its order is worth, in hundredths.
     pub fn add(&mut self, decision: &Decision, money: i64) {
+        let judged = judge_decision(self.backtest.draft, self.backtest.mapping, decision);
+        self.add_judged(decision, money, judged);
+    }
+
+    /// Adds a decision that the draft judged when it was made: these rules matched, and those could not be evaluated.
+    pub fn add_recorded(
+        &mut self,
+        decision: &Decision,
+        money: i64,
+        matched: &[String],
+        undetermined: &[String],
+    ) {
+        let (rules, mapping) = (self.backtest.draft, self.backtest.mapping);
+        let verdicts = RowVerdicts {
+            matched: rules.find_places(matched),
+            undetermined: rules.find_places(undetermined),
+        };
+        let has_invalid = decision.data_quality.iter().any(|it| it.undetermined);
+        let outcomes = rules.combine_outcomes(mapping, has_invalid, &verdicts);
+        let judged = RejudgedDecision {
+            outcome: outcomes.effective.map(|name| name.to_string()),
+            verdicts,
+            invalid_values: 0,
+        };
+        self.add_judged(decision, money, judged);
+    }
+
+    fn add_judged(&mut self, decision: &Decision, money: i64, judged: RejudgedDecision) {
         let Ok(time) = Timestamp::parse(&decision.event_timestamp) else {
             return;
         };
@@ -109,7 +139,6 @@ impl<'a> JudgedOrders<'a> {
                 self.seen.insert(name.clone());
             }
         }
-        let judged = judge_decision(self.backtest.draft, self.backtest.mapping, decision);
         self.invalid_values += judged.invalid_values;
         for place in &judged.verdicts.undetermined {
             self.undetermined[*place] += 1;

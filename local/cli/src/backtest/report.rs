@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use event::Timestamp;
 use serde::Serialize;
 
+use super::balance::Balance;
 use super::intervals::ShareEstimate;
 use super::sums::TruthSums;
 use super::{JudgedOrder, JudgedOrders};
@@ -38,6 +39,8 @@ pub struct BacktestReport {
     pub rules: Vec<DraftRuleReport>,
     /// Orders that are decided differently, by both outcomes.
     pub changes: Vec<ChangeReport>,
+    /// Orders that one side holds up and the other lets through.
+    pub balance: Balance,
     /// Examples of these.
     pub examples: Vec<ExampleList>,
     /// Values that are not of the type that the draft gives their variables.
@@ -190,6 +193,7 @@ impl JudgedOrders<'_> {
             after: self.describe_side(&counting, days, |order| order.after),
             rules: self.describe_rules(&counting, &orders),
             changes: self.describe_changes(&counting),
+            balance: self.weigh_sides(&counting),
             examples: self.pick_examples(&counting, &changed),
             changed_orders: options.list_changes.then_some(changed),
             draft: options.draft,
@@ -219,6 +223,19 @@ impl JudgedOrders<'_> {
         places
             .filter_map(|place| u16::try_from(place).ok())
             .collect()
+    }
+
+    fn weigh_sides(&self, counting: &OrderCounting) -> Balance {
+        let (mut held_up, mut let_through) = (TruthSums::default(), TruthSums::default());
+        for order in &self.orders {
+            let holds = |outcome| counting.is_held_up(outcome);
+            match (holds(order.before), holds(order.after)) {
+                (false, true) => held_up.add(order, counting.good_before),
+                (true, false) => let_through.add(order, counting.good_before),
+                _ => {}
+            }
+        }
+        Balance::new(held_up, let_through)
     }
 
     fn describe_side(

@@ -6,6 +6,7 @@ use std::fmt;
 use comfy_table::CellAlignment;
 use evaluation::text_table::build_text_table;
 
+use super::balance::Balance;
 use super::intervals::ShareEstimate;
 use super::report::{BacktestReport, DraftRuleReport, ExampleList, SideReport};
 use super::sums::{OrderSum, TruthSums};
@@ -50,6 +51,44 @@ fn format_count(count: u64) -> String {
         "-".to_owned()
     } else {
         count.to_string()
+    }
+}
+
+impl Balance {
+    /// What it costs and gives, in one phrase: fraud money against good orders.
+    pub fn describe_trade(&self) -> String {
+        let (held_up, let_through) = (&self.held_up_by_draft, &self.let_through_by_draft);
+        let money = held_up.fraud.money - let_through.fraud.money;
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let good = signed(held_up.good.orders) - signed(let_through.good.orders);
+        let sign = |number: i64| if number > 0 { "+" } else { "" };
+        format!(
+            "fraud money held up {}{}, good orders held up {}{good}",
+            sign(money),
+            format_money(money),
+            sign(good)
+        )
+    }
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (held_up, let_through) = (&self.held_up_by_draft, &self.let_through_by_draft);
+        let show = |sum: OrderSum| format!("{} ({})", sum.orders, format_money(sum.money));
+        writeln!(
+            f,
+            "fraud:       only it holds up {}, only it lets through {}; share held up {}",
+            show(held_up.fraud),
+            show(let_through.fraud),
+            format_estimate(self.frauds_held_up.as_ref())
+        )?;
+        write!(
+            f,
+            "good orders: only it holds up {}, only it lets through {}; share let through {}",
+            show(held_up.good),
+            show(let_through.good),
+            format_estimate(self.good_let_through.as_ref())
+        )
     }
 }
 

@@ -145,6 +145,8 @@ impl Shop {
             json: false,
             mapped: None,
             allow_unfilled: false,
+            new_versions: apply::NewVersions::AsFile,
+            log: None,
         };
         let client = &stack.clients.frauddetector;
         apply::apply_template(client, &options, &mut Vec::new())

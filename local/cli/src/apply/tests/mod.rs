@@ -361,6 +361,8 @@ fn rehearse_small_template() -> ApplyOptions {
         json: false,
         mapped: None,
         allow_unfilled: false,
+        new_versions: NewVersions::AsFile,
+        log: None,
     }
 }
 

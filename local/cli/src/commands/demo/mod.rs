@@ -231,6 +231,8 @@ impl Demo {
             json: false,
             mapped: None,
             allow_unfilled: false,
+            new_versions: apply::NewVersions::AsFile,
+            log: None,
         };
         let mut log = Vec::new();
         apply::apply_template(&stack.clients.frauddetector, &options, &mut log).await?;

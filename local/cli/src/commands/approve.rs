@@ -1,0 +1,177 @@
+//! `fraudstream approve`: a second person lets a change decide.
+
+use aws_sdk_frauddetector::Client;
+use clap::Args;
+use engine::{ChangeApproval, ChangeState, Engine, RecordedChange};
+use jiff::Timestamp;
+
+use super::CommandError;
+use super::history::open_with_history;
+use super::output::print_result;
+use super::workspace::WorkspaceArgs;
+use crate::apply::{HeldVersionError, VersionChoice, activate_version, read_held_version};
+use crate::change_log::{ChangeLog, UNKNOWN_AUTHOR, UrgentChangeArgs};
+
+/// The arguments of `approve`.
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// The id of the change, as `apply` and `history` print it.
+    id: String,
+    #[command(flatten)]
+    change: UrgentChangeArgs,
+    /// Print the change as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ApproveArgs {
+    /// Approves the change, and makes its versions active if they wait for that.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        let opened = open_with_history(workspace, "approve").await?;
+        let engine = opened.open_engine().await;
+        let client = &opened.pipeline.clients.frauddetector;
+        let result = self.approve_change(client, &engine).await;
+        drop(engine);
+        opened.close().await?;
+        let change = result?;
+        let moves = change.moves.iter();
+        let moves: Vec<String> = moves
+            .map(|it| {
+                format!(
+                    "; version {} of detector {} is active",
+                    it.after, it.detector_id
+                )
+            })
+            .collect();
+        print_result(
+            self.json,
+            &change,
+            format_args!("change {} is approved{}\n", change.id, moves.concat()),
+        )
+    }
+
+    async fn approve_change(
+        &self,
+        client: &Client,
+        engine: &std::sync::Arc<Engine>,
+    ) -> Result<RecordedChange, CommandError> {
+        let id = &self.id;
+        let Some(change) = engine.find_change(id).await? else {
+            return Err(
+                format!("there is no change `{id}`; `fraudstream history` lists them").into(),
+            );
+        };
+        let author = self.change.change.author_name();
+        check_approver(&change, &author)?;
+        // A freeze holds for approvals, too.
+        let log = ChangeLog::of_urgent(std::sync::Arc::clone(engine), &self.change);
+        log.check_freeze().await?;
+        if change.state == ChangeState::Waiting {
+            check_still_active(client, &change).await?;
+            for moved in &change.moves {
+                activate_version(client, &moved.detector_id, &moved.after.to_string()).await?;
+            }
+        }
+        let approved = RecordedChange {
+            state: ChangeState::Done,
+            approval: Some(ChangeApproval {
+                author,
+                time: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            }),
+            ..change
+        };
+        engine.update_change(&approved).await?;
+        Ok(approved)
+    }
+}
+
+/// Checks that a change can be approved by this person.
+fn check_approver(change: &RecordedChange, author: &str) -> Result<(), String> {
+    let id = &change.id;
+    if let Some(approval) = &change.approval {
+        return Err(format!(
+            "change {id} was approved by {} at {}",
+            approval.author, approval.time
+        ));
+    }
+    let went_without = change.state == ChangeState::Done && change.break_glass.is_some();
+    if change.state != ChangeState::Waiting && !went_without {
+        return Err(format!("change {id} does not wait for an approval"));
+    }
+    if author == UNKNOWN_AUTHOR {
+        return Err("say who approves: --author NAME".to_owned());
+    }
+    if author.to_lowercase() == change.author.to_lowercase() {
+        return Err(format!(
+            "{author} made change {id}, so another person has to approve it; nothing was changed"
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that nothing else became active since the change was made: its author compared it with that.
+async fn check_still_active(client: &Client, change: &RecordedChange) -> Result<(), CommandError> {
+    for moved in &change.moves {
+        let detector = &moved.detector_id;
+        let active = match read_held_version(client, detector, VersionChoice::Active).await {
+            Ok(active) => Some(active.number),
+            Err(HeldVersionError::NoneActive { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        // An approval that was interrupted has made it active.
+        if active != moved.before && active != Some(moved.after) {
+            let name =
+                |version: Option<u32>| version.map_or("none".to_owned(), |it| it.to_string());
+            return Err(format!(
+                "when change {} was made, version {} of detector `{detector}` was active, and now it is {}: apply it again; \
+                 nothing was changed",
+                change.id,
+                name(moved.before),
+                name(active)
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_person_approves_what_waits() {
+        let change = |state: &str, break_glass: Option<&str>| -> RecordedChange {
+            serde_json::from_value(serde_json::json!({
+                "id": "c1", "time": "2026-11-28T18:45:01.123Z", "kind": "apply", "state": state, "author": "ana",
+                "breakGlass": break_glass, "details": {"hash": "0", "chunks": 1}
+            }))
+            .unwrap()
+        };
+        let own = "Ana made change c1, so another person has to approve it; nothing was changed";
+        for (change, author, want) in [
+            (change("waiting", None), "bo", ""),
+            (change("waiting", None), "Ana", own),
+            (
+                change("waiting", None),
+                UNKNOWN_AUTHOR,
+                "say who approves: --author NAME",
+            ),
+            (
+                change("done", None),
+                "bo",
+                "change c1 does not wait for an approval",
+            ),
+            (
+                change("stopped", None),
+                "bo",
+                "change c1 does not wait for an approval",
+            ),
+            (change("done", Some("attack")), "bo", ""),
+            (change("done", Some("attack")), "Ana", own),
+        ] {
+            let got = check_approver(&change, author).err().unwrap_or_default();
+            assert_eq!(got, want, "{change:?} {author}");
+        }
+    }
+}
