@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::categories::Categories;
 use crate::features::crosses::Cross;
 use crate::features::linear::{TextModel, TokenBucket};
+use crate::features::nearness::BadAddresses;
 use crate::features::rates::{KeyRates, RateTable};
 use crate::features::variable_encoder::VariableEncoder;
 use crate::features::{Encoder, Feature};
@@ -69,6 +70,9 @@ struct EncoderHead {
     #[serde(rename = "watched", default, skip_serializing_if = "Option::is_none")]
     tracked: Option<TrackedFields>,
     linear_bits: Option<u32>,
+    /// Whether the addresses of known fraud follow the tables of each variable that holds IP addresses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    nearness: bool,
 }
 
 impl Model {
@@ -134,6 +138,11 @@ impl Model {
                     muted: encoder.muted.clone(),
                     tracked: encoder.tracked.clone(),
                     linear_bits: encoder.linear.as_ref().map(|linear| linear.bits),
+                    nearness: encoder
+                        .encoders
+                        .iter()
+                        .flatten()
+                        .any(|encoder| encoder.bad_addresses.is_some()),
                 }),
             },
         }
@@ -197,7 +206,7 @@ fn read_encoder(
     for reading in head.readings {
         encoders.push(
             reading
-                .map(|reading| read_variable(body, reading))
+                .map(|reading| read_variable(body, reading, head.nearness))
                 .transpose()?,
         );
     }
@@ -250,11 +259,18 @@ fn push_variable(body: &mut Vec<u8>, encoder: &VariableEncoder) {
         body.extend(key.to_le_bytes());
         body.push(*code);
     }
+    if let Some(bad) = &encoder.bad_addresses {
+        push_count(body, bad.as_slice().len());
+        for address in bad.as_slice() {
+            body.extend(address.to_le_bytes());
+        }
+    }
 }
 
 fn read_variable(
     body: &mut ArtifactReader<'_>,
     reading: ValueReader,
+    nearness: bool,
 ) -> Result<VariableEncoder, ArtifactError> {
     let mut tables = Vec::new();
     for _ in reading.level_names() {
@@ -277,11 +293,25 @@ fn read_variable(
         let [code] = body.array()?;
         codes.insert(key, code);
     }
+    let bad_addresses = (nearness && reading == ValueReader::Ip)
+        .then(|| read_bad_addresses(body))
+        .transpose()?;
     Ok(VariableEncoder {
         reading,
         tables,
         codes,
+        bad_addresses,
     })
+}
+
+fn read_bad_addresses(body: &mut ArtifactReader<'_>) -> Result<BadAddresses, ArtifactError> {
+    let count = body.count(4)?;
+    let mut addresses = Vec::with_capacity(count);
+    for _ in 0..count {
+        addresses.push(u32::from_le_bytes(body.array()?));
+    }
+    BadAddresses::from_sorted(addresses)
+        .ok_or(ArtifactError::Broken("its IP addresses are not in order"))
 }
 
 fn read_linear(body: &mut ArtifactReader<'_>, bits: u32) -> Result<TextModel, ArtifactError> {

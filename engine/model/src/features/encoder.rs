@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::crosses::{Cross, MOST_VARIABLES};
 use super::event_time::{EVENT_TIME, compute_event_time_features};
 use super::linear::{self, TextModel};
+use super::nearness::NEARNESS_FEATURES;
 use super::variable_encoder::VariableEncoder;
 use crate::hash::{mix_bits, shorten_key};
 use crate::history::TrackedFields;
@@ -77,6 +78,7 @@ impl Encoder {
             }
             out.extend_from_slice(&read.numbers);
             encoder.encode_keys(&read.keys, out);
+            encoder.encode_nearness(&read.numbers, out);
         }
         if let Some(linear) = &self.linear {
             self.encode_texts(linear, &value, out);
@@ -103,7 +105,12 @@ impl Encoder {
     pub fn is_sound(&self) -> bool {
         let own = |encoder: &VariableEncoder| {
             let code = usize::from(encoder.reading == ValueReader::Category { wide: false });
-            encoder.reading.number_names().len() + code + 2 * encoder.reading.level_names().len()
+            let nearness = encoder
+                .bad_addresses
+                .as_ref()
+                .map_or(0, |_| NEARNESS_FEATURES);
+            let reading = encoder.reading;
+            reading.number_names().len() + code + 2 * reading.level_names().len() + nearness
         };
         let texts = match (self.text_variables().len(), &self.linear) {
             (_, None) => 0,

@@ -8,6 +8,7 @@ mod encoder;
 mod event_time;
 mod fit;
 pub(crate) mod linear;
+pub(crate) mod nearness;
 pub(crate) mod plan;
 #[cfg(test)]
 mod properties;

@@ -146,9 +146,9 @@ fn scoring_gives_the_numbers_that_training_saw() {
         for row in 0..600 {
             for (number, (name, column)) in encoded(&encoder, &dataset, row).iter().zip(&columns) {
                 // In training, a row does not see itself; in scoring, the encoder has learnt from all training rows.
-                let learnt = ["lift", "frequency", "wording"]
+                let learnt = ["lift", "frequency", "wording", "bad address"]
                     .iter()
-                    .any(|word| name.ends_with(word));
+                    .any(|word| name.ends_with(word) || name.contains(" bad address within"));
                 if row >= 450 || !learnt {
                     assert!(
                         same(*number, column[row]),

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::nearness::{BadAddresses, fit_nearness, list_nearness_names};
 use super::plan::{LearningPlan, TrainingRows};
 use super::rates::{self, KeyLevel, RateTable};
 use crate::dataset::{Dataset, ValueColumn};
@@ -21,6 +22,8 @@ pub(crate) struct VariableEncoder {
     pub tables: Vec<RateTable>,
     /// Numbers for the most frequent values of a category, so that trees can tell these apart.
     pub codes: FxHashMap<u32, u8>,
+    /// Of IP addresses, those of known fraud; `None` for other readings, and in models of earlier releases.
+    pub bad_addresses: Option<BadAddresses>,
 }
 
 impl VariableEncoder {
@@ -37,6 +40,13 @@ impl VariableEncoder {
                 parent = lift;
             }
             out.extend([lift, frequency]);
+        }
+    }
+
+    /// Appends how near an IP address is to those of known fraud. `numbers` are those of its reading.
+    pub(super) fn encode_nearness(&self, numbers: &[f64], out: &mut Vec<f64>) {
+        if let Some(bad) = &self.bad_addresses {
+            out.extend(bad.measure(read_ipv4_number(numbers.first().copied())));
         }
     }
 
@@ -88,6 +98,13 @@ pub(super) fn fit_variable(
         .map(|(name, numbers)| ((*name).to_owned(), by_row(numbers)))
         .collect();
     let days = matches!(reading, ValueReader::Date { .. }).then(|| columns[0].1.clone());
+    let addresses: Option<Vec<Option<u32>>> = (reading == ValueReader::Ip).then(|| {
+        let address = by_row(&numbers[0]);
+        address
+            .iter()
+            .map(|number| read_ipv4_number(Some(*number)))
+            .collect()
+    });
     drop(numbers);
     let mut levels: Vec<KeyLevel> = Vec::new();
     for keys in &keys {
@@ -98,6 +115,7 @@ pub(super) fn fit_variable(
         reading,
         tables: Vec::new(),
         codes: FxHashMap::default(),
+        bad_addresses: None,
     };
     if let ValueReader::Category { wide: false } = reading {
         encoder.codes = rank_frequent_values(&levels[0], &value_of, rows.plan);
@@ -114,11 +132,28 @@ pub(super) fn fit_variable(
         .iter()
         .flat_map(|level| [format!("{level} lift"), format!("{level} frequency")]);
     columns.extend(names.zip(fitted.columns));
+    if let Some(addresses) = addresses {
+        let (bad, nearness) = fit_nearness(&addresses, rows.labels, rows.plan);
+        encoder.bad_addresses = Some(bad);
+        columns.extend(list_nearness_names().into_iter().zip(nearness));
+    }
     FittedVariable {
         encoder,
         columns,
         days,
     }
+}
+
+/// The address that is the first number of an IPv4 address's reading.
+fn read_ipv4_number(number: Option<f64>) -> Option<u32> {
+    let number = number.filter(|number| (0.0..=f64::from(u32::MAX)).contains(number))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked"
+    )]
+    let address = number as u32;
+    Some(address)
 }
 
 fn choose_reader(column: &ValueColumn, kind: VariableType, rows: &TrainingRows<'_>) -> ValueReader {
