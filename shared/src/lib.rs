@@ -8,6 +8,7 @@
 //! What needs no client is in the crates `mapping` and `event`, and is re-exported here.
 
 pub mod aws;
+pub mod aws_json;
 pub mod batch;
 pub mod decisions;
 pub mod failure;
@@ -17,6 +18,7 @@ pub mod known_faults;
 mod label_history;
 pub mod labels;
 pub mod profiles;
+pub mod queue_backoff;
 pub mod rejected;
 pub mod settings;
 pub mod telemetry;

@@ -62,8 +62,24 @@ def test_queues_outlast_a_day_and_no_attempt_overlaps_the_next():
     for name, queue in queues.items():
         visibility = queue["VisibilityTimeout"]
         assert visibility >= 6 * timeout, name
-        assert visibility * queue["RedrivePolicy"]["maxReceiveCount"] > 24 * 3600, name
-        assert queue["MessageRetentionPeriod"] > visibility * queue["RedrivePolicy"]["maxReceiveCount"], name
+        # The functions hide a message that failed for 30 s, 60 s, and so on up to 720 s, or for half as long at least; if
+        # they cannot, it is hidden for the queue's own time-out.
+        delays = [min(30 * 2**attempt, 720) for attempt in range(queue["RedrivePolicy"]["maxReceiveCount"])]
+        assert sum(min(delay // 2, visibility) for delay in delays) > DAY, name
+        assert sum(max(delay, visibility) for delay in delays) < queue["MessageRetentionPeriod"], name
+
+
+def test_whoever_reads_a_queue_may_hide_its_messages_and_no_others():
+    roles, granted = resources("AWS::IAM::Role"), {}
+    for name, role in roles.items():
+        for policy in role["Properties"]["Policies"] if "Properties" in role else role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if "sqs:ChangeMessageVisibility" in statement.get("Action", []):
+                    found = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+                    granted[name] = sorted(arn["Fn::GetAtt"][0] for arn in found)
+    assert granted == {
+        "PredictRole": ["OrderFifo", "OrderQueue"], "IngestRole": ["HistoryQueue"], "LabelRole": ["ChargebackQueue"],
+    }
 
 
 def test_every_queue_has_a_dead_letter_queue_that_keeps_longer():

@@ -35,6 +35,7 @@ use shared::known_faults::{KnownFault, is_injected};
 use shared::labels::{CreatedEvent, LabelApplier};
 use shared::mapping::{MappedOrder, Mapping, ModelBlob};
 use shared::profiles::ProfileTable;
+use shared::queue_backoff::NamesFailures;
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::RejectedStore;
 use tokio::time::Instant;
@@ -100,6 +101,15 @@ pub enum PredictResponse {
     Order(OrderReply),
     /// Of several orders: what became of each, in their order.
     Orders(Vec<OrderReply>),
+}
+
+impl NamesFailures for PredictResponse {
+    fn batch_response(&self) -> Option<&BatchResponse> {
+        match self {
+            Self::Batch(response) => Some(response),
+            Self::Order(_) | Self::Orders(_) => None,
+        }
+    }
 }
 
 /// What became of an order of a direct invocation.

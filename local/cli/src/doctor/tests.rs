@@ -205,8 +205,8 @@ fn queues() {
         "maxReceiveCount: 250",
         "maxReceiveCount: 10",
         &[
-            "warning: HistoryQueue gives a message up after 10 attempts in 3600 s: an outage of a day ends in the dead-letter queue; \
-           set maxReceiveCount to 241 or more",
+            "warning: HistoryQueue may give a message up after 10 attempts in 2265 s: an outage of a day ends in the dead-letter queue; \
+           set maxReceiveCount to 244 or more",
         ],
     );
     broken(
