@@ -18,6 +18,17 @@ pub enum ServiceCall {
     UpdateEventLabel,
 }
 
+impl ServiceCall {
+    /// The name of the call, as a dimension of metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GetEventPrediction => "GetEventPrediction",
+            Self::SendEvent => "SendEvent",
+            Self::UpdateEventLabel => "UpdateEventLabel",
+        }
+    }
+}
+
 /// What an exception means for the record whose call it answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {

@@ -115,14 +115,14 @@ fn choose_delay(name: &str, receives: u32) -> u64 {
 /// The least time in seconds that `attempts` deliveries of a message take in a queue with this visibility time-out,
 /// whether the time-outs of the messages can be changed or not.
 pub fn shortest_attempts(visibility: u64, attempts: u32) -> u64 {
-    let delay = |receives| find_delays(receives).0.min(visibility);
-    (1..=attempts).map(delay).sum()
+    let delays = (1..=attempts).map(|receives| find_delays(receives).0.min(visibility));
+    delays.fold(0, u64::saturating_add)
 }
 
 /// The most time in seconds that `attempts` deliveries of a message take in a queue with this visibility time-out.
 pub fn longest_attempts(visibility: u64, attempts: u32) -> u64 {
-    let delay = |receives| find_delays(receives).1.max(visibility);
-    (1..=attempts).map(delay).sum()
+    let delays = (1..=attempts).map(|receives| find_delays(receives).1.max(visibility));
+    delays.fold(0, u64::saturating_add)
 }
 
 /// Changes the visibility time-outs of messages that failed.

@@ -490,7 +490,6 @@ impl PredictFunction {
     }
 
     async fn call_service(&self, order: &MappedOrder) -> Result<ServiceVerdict, CallError> {
-        self.batcher.wait_for_call_permit().await;
         let entity = Entity::builder()
             .entity_type(order.entity.entity_type.as_str())
             .entity_id(order.entity.entity_id.as_str())
@@ -519,10 +518,13 @@ impl PredictFunction {
         let call = call
             .customize()
             .interceptor(ReadPrediction(Arc::clone(&prediction)));
-        let answer = call
-            .send()
-            .await
-            .map_err(|error| CallError::new(ServiceCall::GetEventPrediction, &error))?;
+        let kind = ServiceCall::GetEventPrediction;
+        let send = async {
+            call.send()
+                .await
+                .map_err(|error| CallError::new(kind, &error))
+        };
+        let answer = self.batcher.call_service(kind, send).await?;
         let prediction = prediction
             .lock()
             .map(|mut prediction| std::mem::take(&mut *prediction))
