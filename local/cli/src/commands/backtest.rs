@@ -12,6 +12,7 @@ use super::CommandError;
 use super::apply::ParameterArgs;
 use super::decision_view::MoneyVariables;
 use super::output::print_result;
+use super::time_arg::parse_time;
 use super::workspace::{Workspace, WorkspaceArgs};
 use crate::apply::{DetectorTemplate, TemplateInputs, read_present_elements};
 use crate::backtest::{Backtest, BacktestReport, JudgedOrders, ReportOptions};
@@ -49,15 +50,6 @@ pub(crate) struct BacktestArgs {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
-}
-
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    let zone = jiff::tz::TimeZone::UTC;
-    Timestamp::parse_in(text, &zone)
-        .or_else(|_| Timestamp::parse_in(&format!("{text}T00:00:00Z"), &zone))
-        .map_err(|_| {
-            "write a day such as 2026-06-01, or a time such as 2026-06-01T10:15:30Z".to_owned()
-        })
 }
 
 impl BacktestArgs {
