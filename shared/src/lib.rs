@@ -11,6 +11,7 @@ pub mod aws;
 pub mod aws_json;
 pub mod batch;
 pub mod decisions;
+mod dependency_latency;
 pub mod failure;
 pub mod held_predictions;
 mod items;

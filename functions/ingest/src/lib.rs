@@ -223,6 +223,6 @@ impl IngestFunction {
                 .await
                 .map_err(|error| CallError::new(kind, &error))
         };
-        self.batcher.call_service(kind, send).await.map(drop)
+        self.batcher.call_service(send).await.map(drop)
     }
 }

@@ -524,7 +524,7 @@ impl PredictFunction {
                 .await
                 .map_err(|error| CallError::new(kind, &error))
         };
-        let answer = self.batcher.call_service(kind, send).await?;
+        let answer = self.batcher.call_service(send).await?;
         let prediction = prediction
             .lock()
             .map(|mut prediction| std::mem::take(&mut *prediction))

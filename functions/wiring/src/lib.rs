@@ -143,19 +143,20 @@ impl Wiring {
         Batcher::new(function, self.settings.budget)
     }
 
-    /// Handles invocations until the environment ends.
+    /// Handles invocations of `function` until the environment ends.
     ///
     /// # Errors
     /// Lambda's runtime API is not available, or the process has a collector of metrics already.
     pub async fn run<R, E>(
         &self,
+        function: &'static str,
         handle: impl AsyncFn(Value, InvocationContext) -> Result<R, E>,
     ) -> Result<(), Error>
     where
         R: NamesFailures + Serialize,
         E: Into<Error>,
     {
-        let metrics = Metrics::install()?;
+        let metrics = Metrics::install(function)?;
         let (handle, metrics) = (&handle, &metrics);
         // The event is taken as text, so that our own parser keeps numbers exact and limits the number of values.
         let answer = |event: LambdaEvent<Box<RawValue>>| async move {

@@ -8,7 +8,7 @@ use pacing::{AdaptiveRate, CircuitBreaker};
 use tokio::time::Instant;
 
 use super::{Batcher, Budget};
-use crate::failure::{CallError, FailureClass, ServiceCall};
+use crate::failure::{CallError, FailureClass};
 
 /// What the next call depends on.
 pub(super) struct OutboundCalls {
@@ -113,7 +113,6 @@ impl Batcher {
     /// That of `make`, or that the circuit is open.
     pub async fn call_service<T>(
         &self,
-        call: ServiceCall,
         make: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
         let calls = &self.outbound;
@@ -128,9 +127,6 @@ impl Batcher {
         let result = make.await;
         let told = CallResult::new(&result);
         calls.note_result(called, told);
-        let took = calls.now().saturating_sub(called);
-        metrics::histogram!("CallMilliseconds", "call" => call.name())
-            .record(took.as_secs_f64() * 1_000.0);
         if matches!(told, CallResult::Throttled) {
             metrics::counter!("Throttled", "function" => self.function).increment(1);
         }
@@ -152,6 +148,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::failure::ServiceCall;
 
     fn batcher(calls_per_second: Option<u32>, is_remote: bool) -> Batcher {
         let budget = Budget {
@@ -180,7 +177,7 @@ mod tests {
                 Err(error(code))
             }
         };
-        let called = batcher.call_service(ServiceCall::GetEventPrediction, call);
+        let called = batcher.call_service(call);
         called.await.err().map_or_else(String::new, |it| it.code)
     }
 

@@ -62,13 +62,15 @@ impl ExternalModelClient {
             } else {
                 breaker.note_failure(now);
             }
-            if breaker.is_open() != was_open {
-                let is_open = breaker.is_open();
+            let is_open = breaker.is_open();
+            if is_open != was_open {
                 tracing::warn!(
                     endpoint,
                     is_open,
                     "the circuit to a SageMaker endpoint changed"
                 );
+                metrics::gauge!("CircuitOpen", "endpoint" => endpoint.to_owned())
+                    .set(f64::from(u8::from(is_open)));
             }
         });
     }
