@@ -1,6 +1,7 @@
 """What AWS's own tools say of the templates, before anything is deployed."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -119,6 +120,37 @@ def test_forward_hears_of_new_decisions_and_of_nothing_else():
     wanted = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"kind": {"S": ["decision"]}}}}
     assert [json.loads(filter["Pattern"]) for filter in filters] == [wanted]
     assert resources("AWS::DynamoDB::Table")["Decisions"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_every_alarm_tells_somebody_and_is_explained():
+    alarms = resources("AWS::CloudWatch::Alarm")
+    text = (ROOT / "docs/operating.md").read_text()
+    explained = set(re.findall(r"`(\*?\w+)`", "".join(line for line in text.splitlines() if line.startswith("| `"))))
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"] == [{"Ref": "Alarms"}], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        suffixes = {mark[1:] for mark in explained if mark.startswith("*")}
+        assert name in explained or any(name.endswith(suffix) for suffix in suffixes), name
+
+
+def test_the_dashboard_shows_metrics_that_exist():
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    code = "".join(path.read_text() for folder in ["shared/src", "functions", "engine/service/src"] for path in (ROOT / folder).rglob("*.rs"))
+    counted = set(re.findall(r'metrics::\w+!\(\s*"(\w+)"', code))
+    shown = set()
+    for widget in widgets:
+        for row in widget["properties"]["metrics"]:
+            first = row[0]
+            if isinstance(first, dict):
+                shown |= set(re.findall(r'MetricName="(\w+)"', first["expression"]))
+            elif first == "fraudstream":
+                shown.add(row[1])
+    assert shown <= counted, shown - counted
+    # Each metric that the documentation explains for the whole of a function is in a picture, apart from those of labels.
+    assert {"Done", "Decided", "RejectedByClass", "RetriedByCause", "Throttled", "CircuitOpen", "DependencyMilliseconds", "ColdStarts"} <= shown
+    places = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(set(places)) == len(places)
 
 
 def test_the_bucket_is_private_and_forgets_orders():
