@@ -66,8 +66,8 @@ fn name_dependency(host: &str) -> &'static str {
     ];
     // The name of the service comes before region and domain; what is before it may be anything, such as a bucket.
     let mut labels = host.split('.').rev();
-    let named = labels.find_map(|label| names.iter().find(|(name, _)| *name == label));
-    named.map_or("other", |(_, dependency)| dependency)
+    let found = labels.find_map(|label| names.iter().find(|(name, _)| *name == label));
+    found.map_or("other", |(_, dependency)| dependency)
 }
 
 #[derive(Debug)]

@@ -62,10 +62,17 @@ impl QueueDelivery {
             message_id: text(&record["messageId"])?,
             receipt_handle: text(&record["receiptHandle"])?,
             receives: receives.and_then(|count| count.parse().ok()).unwrap_or(1),
-            group: text(&attributes["MessageGroupId"]).filter(|_| queue_arn.ends_with(".fifo")),
+            group: text(&attributes["MessageGroupId"]).filter(|_| is_fifo(&queue_arn)),
             queue_arn,
         })
     }
+}
+
+/// The name of a FIFO queue, and of no other, ends like this.
+fn is_fifo(queue_arn: &str) -> bool {
+    queue_arn
+        .rsplit_once('.')
+        .is_some_and(|(_, end)| end == "fifo")
 }
 
 /// The response of a function, as far as it names messages that failed.

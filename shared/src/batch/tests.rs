@@ -426,7 +426,7 @@ async fn keys_run_side_by_side_and_one_key_in_order() {
 async fn a_group_of_a_queue_that_failed_stops_alone_and_is_forgotten_once_it_succeeds() {
     let parked = Mutex::default();
     let batcher = Batcher::new("test", Budget::default());
-    let batches = [
+    let deliveries = [
         // The group stops at its first failure, and the other one goes on.
         (["a:down", "a:ok", "b:ok"], "8 9"),
         // The same environment remembers neither the failure nor the group.
@@ -434,7 +434,7 @@ async fn a_group_of_a_queue_that_failed_stops_alone_and_is_forgotten_once_it_suc
         (["b:down", "a:ok", "b:ok"], "8 10"),
         (["b:ok", "a:ok", "b:ok"], ""),
     ];
-    for (lines, want) in batches {
+    for (lines, want) in deliveries {
         let got = answer(&batcher, records(Origin::Sqs, &lines), None, &parked).await;
         assert_eq!(got, want, "{lines:?}");
     }

@@ -30,10 +30,10 @@ impl LabelApplier {
             if best == sent.as_ref() {
                 return Ok(UpdateResult::Knows);
             }
-            if let Some(best) = best {
-                if !self.update_event_label(event_id, best, batcher).await? {
-                    return Ok(UpdateResult::NoEvent);
-                }
+            if let Some(best) = best
+                && !self.update_event_label(event_id, best, batcher).await?
+            {
+                return Ok(UpdateResult::NoEvent);
             }
             if is_injected(KnownFault::LabelRace) {
                 return Ok(UpdateResult::Knows);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use event::{OutcomeName, VariableName};
 use shared::mapping::Mapping;
 
 use super::finding::FindingSeverity::{Error, Warning};
@@ -76,7 +77,7 @@ impl PairChecker<'_> {
         let outcomes: BTreeSet<&str> = mapping
             .outcome_priority()
             .iter()
-            .map(|it| it.as_str())
+            .map(OutcomeName::as_str)
             .collect();
         for rule in &detector.rules {
             let unknown = rule
@@ -103,7 +104,7 @@ impl PairChecker<'_> {
             return self.notes.push(note);
         };
         let filled = mapping.variables().chain(mapping.variables_of_the_past());
-        let filled: BTreeSet<&str> = filled.map(|variable| variable.as_str()).collect();
+        let filled: BTreeSet<&str> = filled.map(VariableName::as_str).collect();
         for variable in filled {
             if !event_type.variables.iter().any(|known| known == variable) {
                 let problem = format!(

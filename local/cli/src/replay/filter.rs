@@ -43,115 +43,56 @@ mod tests {
         Timestamp::from_jiff(text.parse().unwrap()).unwrap()
     }
 
-    #[test]
-    fn each_filter_leaves_out_what_it_says() {
-        let stored = |at: Option<&str>| StoredRecords {
+    fn stored(at: Option<&str>) -> StoredRecords {
+        StoredRecords {
             key: "rejected/predict/1.json".into(),
             function: "predict".into(),
             class: "not-json".into(),
             reason: "the payload is not JSON at byte 3".into(),
             at: at.map(time),
             content: StoredContent::Records(Vec::new()),
-        };
-        let text = |text: &str| Some(text.to_owned());
-        let none = ReplayFilter::default();
-        let (noon, evening) = (
-            Some(time("2026-06-01T12:00:00Z")),
-            Some(time("2026-06-01T18:00:00Z")),
-        );
-        let cases = [
-            (none.clone(), true),
-            (
-                ReplayFilter {
-                    function: text("predict"),
-                    ..none.clone()
-                },
-                true,
-            ),
-            (
-                ReplayFilter {
-                    function: text("label"),
-                    ..none.clone()
-                },
-                false,
-            ),
-            (
-                ReplayFilter {
-                    reason: text("not-json"),
-                    ..none.clone()
-                },
-                true,
-            ),
-            (
-                ReplayFilter {
-                    reason: text("not JSON"),
-                    ..none.clone()
-                },
-                true,
-            ),
-            (
-                ReplayFilter {
-                    reason: text("not"),
-                    ..none.clone()
-                },
-                true,
-            ),
-            (
-                ReplayFilter {
-                    reason: text("missing-member"),
-                    ..none.clone()
-                },
-                false,
-            ),
-            (
-                ReplayFilter {
-                    since: noon,
-                    ..none.clone()
-                },
-                true,
-            ),
-            (
-                ReplayFilter {
-                    since: evening,
-                    ..none.clone()
-                },
-                false,
-            ),
-            (
-                ReplayFilter {
-                    until: noon,
-                    ..none.clone()
-                },
-                false,
-            ),
-            (
-                ReplayFilter {
-                    until: evening,
-                    ..none.clone()
-                },
-                true,
-            ),
-            (
-                ReplayFilter {
-                    since: noon,
-                    until: evening,
-                    ..none.clone()
-                },
-                true,
-            ),
-        ];
-        for (filter, want) in cases {
-            assert_eq!(
-                filter.selects(&stored(Some("2026-06-01T12:00:00Z"))),
-                want,
-                "{filter:?}"
-            );
         }
-        assert!(none.selects(&stored(None)));
-        let timed = ReplayFilter {
-            since: noon,
-            ..none
-        };
-        assert!(!timed.selects(&stored(None)), "its time is not known");
+    }
+
+    #[test]
+    fn function_and_reason_select() {
+        #[track_caller]
+        fn check(function: Option<&str>, reason: Option<&str>, want: bool) {
+            let filter = ReplayFilter {
+                function: function.map(str::to_owned),
+                reason: reason.map(str::to_owned),
+                ..ReplayFilter::default()
+            };
+            assert_eq!(filter.selects(&stored(None)), want, "{filter:?}");
+        }
+        check(None, None, true);
+        check(Some("predict"), None, true);
+        check(Some("label"), None, false);
+        check(None, Some("not-json"), true);
+        check(None, Some("not JSON"), true);
+        check(None, Some("missing-member"), false);
+        check(Some("label"), Some("not-json"), false);
+    }
+
+    #[test]
+    fn times_select() {
+        #[track_caller]
+        fn check(since: Option<&str>, until: Option<&str>, at: Option<&str>, want: bool) {
+            let filter = ReplayFilter {
+                since: since.map(time),
+                until: until.map(time),
+                ..ReplayFilter::default()
+            };
+            assert_eq!(filter.selects(&stored(at)), want, "{filter:?}");
+        }
+        let (noon, evening) = (Some("2026-06-01T12:00:00Z"), Some("2026-06-01T18:00:00Z"));
+        check(noon, None, noon, true);
+        check(evening, None, noon, false);
+        check(None, noon, noon, false);
+        check(None, evening, noon, true);
+        check(noon, evening, noon, true);
+        // Its time is not known.
+        check(noon, None, None, false);
+        check(None, None, None, true);
     }
 }

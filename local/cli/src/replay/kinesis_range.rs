@@ -70,20 +70,20 @@ impl KinesisRange {
             for record in records {
                 let number = record["SequenceNumber"].as_str().unwrap_or_default();
                 if is_after(number, &self.last) {
-                    return self.check_and_open(found);
+                    return self.check_and_open(&found);
                 }
                 found.push(self.make_event_record(record));
                 if number == self.last {
-                    return self.check_and_open(found);
+                    return self.check_and_open(&found);
                 }
             }
             iterator = answer["NextShardIterator"].as_str().map(str::to_owned);
         }
-        self.check_and_open(found)
+        self.check_and_open(&found)
     }
 
     /// A range of which the stream has forgotten the beginning starts later than it should.
-    fn check_and_open(&self, found: Vec<Value>) -> Result<Vec<Record>, String> {
+    fn check_and_open(&self, found: &[Value]) -> Result<Vec<Record>, String> {
         let number = |record: Option<&Value>| {
             let number = record.and_then(|record| record["kinesis"]["sequenceNumber"].as_str());
             number.map(str::to_owned)
