@@ -222,8 +222,8 @@ mod tests {
         );
         finds(
             false,
-            "        - Arn: !GetAtt Fraud.Arn\n",
-            "",
+            "      Name: fraud\n",
+            "      Name: stolen\n",
             "error: order (d.yaml:1) lacks the label `fraud`, which the mapping gives for chargebacks",
         );
         finds(
