@@ -8,6 +8,8 @@ use aws_config::{
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::dependency_latency::measure_calls;
+
 /// Time-out of connecting.
 const CONNECT: Duration = Duration::from_secs(1);
 /// Time-out of one attempt.
@@ -17,13 +19,14 @@ const OPERATION: Duration = Duration::from_secs(5);
 /// Attempts per call of DynamoDB, S3 and EventBridge.
 const ATTEMPTS: u32 = 3;
 
-/// Makes the HTTP client of a process, with TLS.
+/// Makes the HTTP client of a process, with TLS. How long its calls take is a metric.
 pub fn make_https_client() -> SharedHttpClient {
-    Builder::new()
+    let client = Builder::new()
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
         ))
-        .build_https()
+        .build_https();
+    measure_calls(client)
 }
 
 /// Loads the configuration from which all clients of a process are built.

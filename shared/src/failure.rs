@@ -165,6 +165,26 @@ pub fn dependency_failure<E: ProvideErrorMetadata, R>(
     })
 }
 
+/// Why a record is delivered again, as a dimension of metrics: one of a few words.
+pub fn name_cause(retry: &Retry) -> &'static str {
+    let has = |parts: &[&str]| parts.iter().any(|part| retry.cause.contains(part));
+    if retry.set_up {
+        "set-up"
+    } else if has(&["circuit open"]) {
+        "circuit-open"
+    } else if has(&["Throttl", "ThroughputExceeded", "LimitExceeded", "SlowDown"]) {
+        "throttled"
+    } else if has(&["timeout", "no connection", "response not readable"]) {
+        "network"
+    } else if has(&["not reached", "not finished", "in time"]) {
+        "no-time"
+    } else if has(&["Conflict", "keeps changing"]) {
+        "conflict"
+    } else {
+        "other"
+    }
+}
+
 /// The member that a message of the service names in quotes; of a path, the last part.
 ///
 /// AWS writes `Value 'x' at 'eventVariables.price' failed …` and quotes the value first, so the last
@@ -269,6 +289,33 @@ mod tests {
         for (call, code, class) in cases {
             assert_eq!(FailureClass::of(call, code), class, "{call:?} {code}");
         }
+    }
+
+    #[test]
+    fn causes_have_few_names() {
+        let cases = [
+            ("GetEventPrediction: ThrottlingException", "throttled"),
+            (
+                "PutItem: ProvisionedThroughputExceededException",
+                "throttled",
+            ),
+            ("GetEventPrediction: circuit open", "circuit-open"),
+            ("BatchGetItem: timeout", "network"),
+            ("not reached", "no-time"),
+            ("not parked in time", "no-time"),
+            ("UpdateEventLabel: the label keeps changing", "conflict"),
+            ("SendEvent: InternalServerException", "other"),
+        ];
+        for (cause, want) in cases {
+            let Failure::Retry(retry) = Failure::retry(cause) else {
+                panic!("a retry")
+            };
+            assert_eq!(name_cause(&retry), want, "{cause}");
+        }
+        let Failure::Retry(retry) = Failure::set_up("SendEvent: timeout") else {
+            panic!("a retry")
+        };
+        assert_eq!(name_cause(&retry), "set-up");
     }
 
     #[test]

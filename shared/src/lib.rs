@@ -8,8 +8,10 @@
 //! What needs no client is in the crates `mapping` and `event`, and is re-exported here.
 
 pub mod aws;
+pub mod aws_json;
 pub mod batch;
 pub mod decisions;
+mod dependency_latency;
 pub mod failure;
 pub mod held_predictions;
 mod items;
@@ -17,6 +19,7 @@ pub mod known_faults;
 mod label_history;
 pub mod labels;
 pub mod profiles;
+pub mod queue_backoff;
 pub mod rejected;
 pub mod settings;
 pub mod telemetry;

@@ -86,8 +86,9 @@ impl Settings {
                 .unwrap_or_else(|| default.to_owned())
         };
         let optional = |name| variable(name).filter(|text| !text.is_empty());
+        let backend = parse_backend(optional("FRAUD_DETECTOR").as_deref())?;
         Ok(Self {
-            backend: parse_backend(optional("FRAUD_DETECTOR").as_deref())?,
+            backend,
             decisions_table: text("DECISIONS_TABLE", "Decisions"),
             decision_writes: parse_decision_writes(optional("DECISION_WRITES").as_deref())?,
             definitions_table: text("DEFINITIONS_TABLE", "Definitions"),
@@ -111,6 +112,7 @@ impl Settings {
                 concurrency: parse_number("MAX_CONCURRENCY", optional("MAX_CONCURRENCY"))?
                     .map_or(16, |n| n.get() as usize),
                 calls_per_second: parse_number("CALLS_PER_SECOND", optional("CALLS_PER_SECOND"))?,
+                is_remote: backend == Backend::Aws,
                 ..Budget::default()
             },
             region: text("AWS_REGION", "us-east-1"),

@@ -8,6 +8,8 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::dependency_latency::record_times;
+
 /// The crates that log no value of an order at any level.
 const OURS: &[&str] = &[
     "shared",
@@ -29,20 +31,22 @@ const OURS: &[&str] = &[
 pub struct Metrics(&'static metrics_cloudwatch_embedded::Collector);
 
 impl Metrics {
-    /// Installs the collector of metrics; once per process.
+    /// Installs the collector of metrics; once per process, when an environment of `function` starts.
     ///
     /// # Errors
     /// A sentence, if the process has a collector already.
-    pub fn install() -> Result<Self, String> {
-        metrics_cloudwatch_embedded::Builder::new()
+    pub fn install(function: &'static str) -> Result<Self, String> {
+        let collector = metrics_cloudwatch_embedded::Builder::new()
             .cloudwatch_namespace("fraudstream")
             .init()
-            .map(Self)
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        metrics::counter!("ColdStarts", "function" => function).increment(1);
+        Ok(Self(collector))
     }
 
     /// Writes what was counted since the last call; called at the end of every invocation.
     pub fn flush(&self) {
+        record_times();
         if self.0.flush(std::io::stdout()).is_err() {
             tracing::warn!("metrics could not be written");
         }

@@ -1,6 +1,7 @@
 """What AWS's own tools say of the templates, before anything is deployed."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -62,8 +63,24 @@ def test_queues_outlast_a_day_and_no_attempt_overlaps_the_next():
     for name, queue in queues.items():
         visibility = queue["VisibilityTimeout"]
         assert visibility >= 6 * timeout, name
-        assert visibility * queue["RedrivePolicy"]["maxReceiveCount"] > 24 * 3600, name
-        assert queue["MessageRetentionPeriod"] > visibility * queue["RedrivePolicy"]["maxReceiveCount"], name
+        # The functions hide a message that failed for 30 s, 60 s, and so on up to 720 s, or for half as long at least; if
+        # they cannot, it is hidden for the queue's own time-out.
+        delays = [min(30 * 2**attempt, 720) for attempt in range(queue["RedrivePolicy"]["maxReceiveCount"])]
+        assert sum(min(delay // 2, visibility) for delay in delays) > DAY, name
+        assert sum(max(delay, visibility) for delay in delays) < queue["MessageRetentionPeriod"], name
+
+
+def test_whoever_reads_a_queue_may_hide_its_messages_and_no_others():
+    roles, granted = resources("AWS::IAM::Role"), {}
+    for name, role in roles.items():
+        for policy in role["Properties"]["Policies"] if "Properties" in role else role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if "sqs:ChangeMessageVisibility" in statement.get("Action", []):
+                    found = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+                    granted[name] = sorted(arn["Fn::GetAtt"][0] for arn in found)
+    assert granted == {
+        "PredictRole": ["OrderFifo", "OrderQueue"], "IngestRole": ["HistoryQueue"], "LabelRole": ["ChargebackQueue"],
+    }
 
 
 def test_every_queue_has_a_dead_letter_queue_that_keeps_longer():
@@ -103,6 +120,37 @@ def test_forward_hears_of_new_decisions_and_of_nothing_else():
     wanted = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"kind": {"S": ["decision"]}}}}
     assert [json.loads(filter["Pattern"]) for filter in filters] == [wanted]
     assert resources("AWS::DynamoDB::Table")["Decisions"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+def test_every_alarm_tells_somebody_and_is_explained():
+    alarms = resources("AWS::CloudWatch::Alarm")
+    text = (ROOT / "docs/operating.md").read_text()
+    explained = set(re.findall(r"`(\*?\w+)`", "".join(line for line in text.splitlines() if line.startswith("| `"))))
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"] == [{"Ref": "Alarms"}], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        suffixes = {mark[1:] for mark in explained if mark.startswith("*")}
+        assert name in explained or any(name.endswith(suffix) for suffix in suffixes), name
+
+
+def test_the_dashboard_shows_metrics_that_exist():
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    code = "".join(path.read_text() for folder in ["shared/src", "functions", "engine/service/src"] for path in (ROOT / folder).rglob("*.rs"))
+    counted = set(re.findall(r'metrics::\w+!\(\s*"(\w+)"', code))
+    shown = set()
+    for widget in widgets:
+        for row in widget["properties"]["metrics"]:
+            first = row[0]
+            if isinstance(first, dict):
+                shown |= set(re.findall(r'MetricName="(\w+)"', first["expression"]))
+            elif first == "fraudstream":
+                shown.add(row[1])
+    assert shown <= counted, shown - counted
+    # Each metric that the documentation explains for the whole of a function is in a picture, apart from those of labels.
+    assert {"Done", "Decided", "RejectedByClass", "RetriedByCause", "Throttled", "CircuitOpen", "DependencyMilliseconds", "ColdStarts"} <= shown
+    places = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(set(places)) == len(places)
 
 
 def test_the_bucket_is_private_and_forgets_orders():

@@ -22,6 +22,7 @@ use crate::operations::{self, ServeOperation};
 use crate::predict::{self, ExplainedPrediction, ShadowDecision};
 use crate::services::EngineServices;
 use crate::services::event_bus::PredictionBus;
+use crate::services::external_models::ExternalModelClient;
 use crate::services::forgotten::{self, FoundEvent};
 use crate::services::model_cache::ModelBucket;
 
@@ -54,7 +55,7 @@ impl Engine {
     /// `ResourceUnavailableException`.
     #[must_use]
     pub fn with_sagemaker(mut self, client: aws_sdk_sagemakerruntime::Client) -> Self {
-        self.services.sagemaker = Some(client);
+        self.services.sagemaker = Some(ExternalModelClient::new(client));
         self
     }
 

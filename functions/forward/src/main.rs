@@ -1,6 +1,6 @@
 //! Lambda function `forward`. See the library for what it does.
 
-use forward::{ForwardFunction, REQUEST_BYTES};
+use forward::{FUNCTION, ForwardFunction, REQUEST_BYTES};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use shared::batch::InvocationContext;
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Error> {
             .unwrap_or_else(|| default.to_owned())
     };
     telemetry::init_logs(&variable("RUST_LOG", "info"));
-    let metrics = Metrics::install()?;
+    let metrics = Metrics::install(FUNCTION)?;
     let config = shared::aws::load_config(&variable("AWS_REGION", "us-east-1")).await;
     let forward = ForwardFunction {
         event_bridge: aws_sdk_eventbridge::Client::new(&config),

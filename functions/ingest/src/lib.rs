@@ -194,7 +194,6 @@ impl IngestFunction {
     }
 
     async fn send_event(&self, order: &MappedOrder) -> Result<(), CallError> {
-        self.batcher.wait_for_call_permit().await;
         let entity = Entity::builder()
             .entity_type(order.entity.entity_type.as_str())
             .entity_id(order.entity.entity_id.as_str())
@@ -218,9 +217,12 @@ impl IngestFunction {
             .entities(entity)
             .set_assigned_label(order.label.as_ref().map(|(label, _)| label.to_string()))
             .set_label_timestamp(order.label.as_ref().map(|(_, time)| time.to_string()));
-        call.send()
-            .await
-            .map(drop)
-            .map_err(|error| CallError::new(ServiceCall::SendEvent, &error))
+        let kind = ServiceCall::SendEvent;
+        let send = async {
+            call.send()
+                .await
+                .map_err(|error| CallError::new(kind, &error))
+        };
+        self.batcher.call_service(send).await.map(drop)
     }
 }

@@ -21,6 +21,8 @@ async fn main() -> Result<(), Error> {
         mapping,
     };
     wiring
-        .run(async |event, context| ingest.handle(event, context).await)
+        .run(FUNCTION, async |event, context| {
+            ingest.handle(event, context).await
+        })
         .await
 }

@@ -19,6 +19,8 @@ async fn main() -> Result<(), Error> {
         mapping,
     };
     wiring
-        .run(async |event, context| label.handle(event, context).await)
+        .run(FUNCTION, async |event, context| {
+            label.handle(event, context).await
+        })
         .await
 }

@@ -35,6 +35,7 @@ use shared::known_faults::{KnownFault, is_injected};
 use shared::labels::{CreatedEvent, LabelApplier};
 use shared::mapping::{MappedOrder, Mapping, ModelBlob};
 use shared::profiles::ProfileTable;
+use shared::queue_backoff::NamesFailures;
 use shared::records::{Invocation, Position, Record};
 use shared::rejected::RejectedStore;
 use tokio::time::Instant;
@@ -100,6 +101,15 @@ pub enum PredictResponse {
     Order(OrderReply),
     /// Of several orders: what became of each, in their order.
     Orders(Vec<OrderReply>),
+}
+
+impl NamesFailures for PredictResponse {
+    fn batch_response(&self) -> Option<&BatchResponse> {
+        match self {
+            Self::Batch(response) => Some(response),
+            Self::Order(_) | Self::Orders(_) => None,
+        }
+    }
 }
 
 /// What became of an order of a direct invocation.
@@ -480,7 +490,6 @@ impl PredictFunction {
     }
 
     async fn call_service(&self, order: &MappedOrder) -> Result<ServiceVerdict, CallError> {
-        self.batcher.wait_for_call_permit().await;
         let entity = Entity::builder()
             .entity_type(order.entity.entity_type.as_str())
             .entity_id(order.entity.entity_id.as_str())
@@ -509,10 +518,13 @@ impl PredictFunction {
         let call = call
             .customize()
             .interceptor(ReadPrediction(Arc::clone(&prediction)));
-        let answer = call
-            .send()
-            .await
-            .map_err(|error| CallError::new(ServiceCall::GetEventPrediction, &error))?;
+        let kind = ServiceCall::GetEventPrediction;
+        let send = async {
+            call.send()
+                .await
+                .map_err(|error| CallError::new(kind, &error))
+        };
+        let answer = self.batcher.call_service(send).await?;
         let prediction = prediction
             .lock()
             .map(|mut prediction| std::mem::take(&mut *prediction))

@@ -24,6 +24,8 @@ async fn main() -> Result<(), Error> {
         mapping,
     };
     wiring
-        .run(async |event, context| predict.handle(event, context).await)
+        .run(FUNCTION, async |event, context| {
+            predict.handle(event, context).await
+        })
         .await
 }

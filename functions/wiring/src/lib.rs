@@ -23,9 +23,11 @@ use shared::labels::LabelApplier;
 use shared::locations::Locations;
 use shared::mapping::Mapping;
 use shared::profiles::ProfileTable;
+use shared::queue_backoff::{NamesFailures, QueueBackoff, QueueDelivery, select_failed};
 use shared::rejected::RejectedStore;
 use shared::settings::{Backend, Settings};
 use shared::telemetry::{self, Metrics};
+use tokio::time::Instant;
 
 pub use held_predictions::held_predictions;
 
@@ -44,6 +46,7 @@ pub struct Wiring {
     /// The client of Amazon Fraud Detector, with the backend of the settings.
     pub fraud_detector: aws_sdk_frauddetector::Client,
     engine: Option<Arc<Engine>>,
+    backoff: QueueBackoff,
 }
 
 impl Wiring {
@@ -73,6 +76,7 @@ impl Wiring {
             None => aws::make_fraud_detector_client(&config),
         };
         Self {
+            backoff: QueueBackoff::new(&config),
             settings,
             config,
             fraud_detector,
@@ -139,19 +143,20 @@ impl Wiring {
         Batcher::new(function, self.settings.budget)
     }
 
-    /// Handles invocations until the environment ends.
+    /// Handles invocations of `function` until the environment ends.
     ///
     /// # Errors
     /// Lambda's runtime API is not available, or the process has a collector of metrics already.
     pub async fn run<R, E>(
         &self,
+        function: &'static str,
         handle: impl AsyncFn(Value, InvocationContext) -> Result<R, E>,
     ) -> Result<(), Error>
     where
-        R: Serialize,
+        R: NamesFailures + Serialize,
         E: Into<Error>,
     {
-        let metrics = Metrics::install()?;
+        let metrics = Metrics::install(function)?;
         let (handle, metrics) = (&handle, &metrics);
         // The event is taken as text, so that our own parser keeps numbers exact and limits the number of values.
         let answer = |event: LambdaEvent<Box<RawValue>>| async move {
@@ -167,7 +172,7 @@ impl Wiring {
     /// Handles one invocation; `event` is the text of its event.
     ///
     /// The engine checks its definitions at the beginning of an invocation and writes its counters at the end, because the
-    /// environment is frozen between invocations and no timer runs.
+    /// environment is frozen between invocations and no timer runs. Messages of a queue that failed are hidden for longer.
     ///
     /// # Errors
     /// The event cannot be parsed, or the handler failed.
@@ -178,33 +183,46 @@ impl Wiring {
         handle: &impl AsyncFn(Value, InvocationContext) -> Result<R, E>,
     ) -> Result<R, Error>
     where
+        R: NamesFailures,
         E: Into<Error>,
     {
         let payload = json::parse_event(event.as_bytes())?;
-        if let Some(engine) = &self.engine {
-            engine.drop_held_predictions();
-            // At most half of the time is used: records that need the definitions read them again.
-            match run_until(context.half_time(), engine.refresh_definitions()).await {
-                Some(Ok(())) => {}
-                Some(Err(error)) => {
-                    tracing::warn!(code = ?error.code(), "the definitions could not be checked");
-                }
-                None => tracing::warn!("there was no time to check the definitions"),
-            }
-        }
+        let deliveries = QueueDelivery::read_all(&payload);
+        self.begin_invocation(context).await;
         let answer = Box::pin(handle(payload, context)).await.map_err(Into::into);
-        if let Some(engine) = &self.engine {
-            // A late response counts as a failure, so what cannot be written in time is written next time.
-            let end = context.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
-            match run_until(end, Box::pin(engine.flush())).await {
-                Some(Ok(())) => {}
-                Some(Err(error)) => {
-                    tracing::warn!(code = ?error.code(), "the counters could not be written");
-                }
-                None => tracing::warn!("there was no time to write the counters"),
-            }
-        }
+        let failed = select_failed(deliveries, answer.as_ref().ok());
+        // A late response counts as a failure.
+        let end = context.deadline.and_then(|end| end.checked_sub(TO_ANSWER));
+        tokio::join!(
+            self.end_invocation(end),
+            self.backoff.hide_longer(failed, end)
+        );
         answer
+    }
+
+    async fn begin_invocation(&self, context: InvocationContext) {
+        let Some(engine) = &self.engine else { return };
+        engine.drop_held_predictions();
+        // At most half of the time is used: records that need the definitions read them again.
+        match run_until(context.half_time(), engine.refresh_definitions()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::warn!(code = ?error.code(), "the definitions could not be checked");
+            }
+            None => tracing::warn!("there was no time to check the definitions"),
+        }
+    }
+
+    /// What cannot be written by `end` is written next time.
+    async fn end_invocation(&self, end: Option<Instant>) {
+        let Some(engine) = &self.engine else { return };
+        match run_until(end, Box::pin(engine.flush())).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::warn!(code = ?error.code(), "the counters could not be written");
+            }
+            None => tracing::warn!("there was no time to write the counters"),
+        }
     }
 }
 

@@ -113,6 +113,16 @@ pub async fn connect_streams(region: &str, url: Option<&str>) -> aws_sdk_dynamod
     aws_sdk_dynamodbstreams::Client::from_conf(builder.build())
 }
 
+/// The configuration of a client, at AWS or at the address `url`.
+pub async fn load_sdk_config(region: &str, url: Option<&str>) -> SdkConfig {
+    let network = NetworkConfig {
+        region: region.to_owned(),
+        endpoints: url.map(Endpoints::all).unwrap_or_default(),
+    };
+    let config = remove_missing_credentials(load_network_config(&network).await, &network).await;
+    config_for_endpoint(&config, url).sdk
+}
+
 /// The region and the addresses that clients use.
 #[derive(Clone, Debug)]
 pub struct NetworkConfig {

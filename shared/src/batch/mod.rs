@@ -8,6 +8,7 @@
 mod chunks;
 mod deadlines;
 mod groups;
+mod outbound;
 mod refusals;
 mod response;
 
@@ -18,7 +19,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _, stream};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Rejection};
@@ -27,6 +27,7 @@ use crate::known_faults::is_injected;
 use crate::records::{Position, Record};
 use chunks::{ChunkLimits, process_in_chunks};
 use groups::group_records;
+use outbound::OutboundCalls;
 use refusals::RefusalStreak;
 use response::{compare_sequence_numbers, find_checkpoint};
 
@@ -39,8 +40,10 @@ pub use response::{BatchFailed, BatchResponse, BatchResults, InvocationError, It
 pub struct Budget {
     /// How many keys are processed at the same time.
     pub concurrency: usize,
-    /// Calls of Amazon Fraud Detector per second; `None` means no limit.
+    /// The most calls of Amazon Fraud Detector per second; `None` means no limit. The rate is lower after throttled calls.
     pub calls_per_second: Option<NonZeroU32>,
+    /// Whether the calls leave this process, to Amazon: then a circuit breaker stops them while the service fails.
+    pub is_remote: bool,
     /// Time reserved before the deadline for finishing, parking and answering; at most half of the time that is left is
     /// used for it.
     pub margin: Duration,
@@ -51,6 +54,7 @@ impl Default for Budget {
         Self {
             concurrency: 16,
             calls_per_second: None,
+            is_remote: false,
             margin: Duration::from_secs(2),
         }
     }
@@ -60,28 +64,18 @@ impl Default for Budget {
 pub struct Batcher {
     function: &'static str,
     budget: Budget,
-    limiter: Option<DefaultDirectRateLimiter>,
+    outbound: OutboundCalls,
     streak: Mutex<RefusalStreak>,
 }
 
 impl Batcher {
     /// A batcher for `function`, which names it in metrics.
     pub fn new(function: &'static str, budget: Budget) -> Self {
-        let limiter = budget
-            .calls_per_second
-            .map(|calls| RateLimiter::direct(Quota::per_second(calls)));
         Self {
             function,
+            outbound: OutboundCalls::new(&budget),
             budget,
-            limiter,
             streak: Mutex::default(),
-        }
-    }
-
-    /// Waits until the budget allows another call.
-    pub async fn wait_for_call_permit(&self) {
-        if let Some(limiter) = &self.limiter {
-            limiter.until_ready().await;
         }
     }
 
@@ -130,6 +124,7 @@ impl Batcher {
             .collect();
         let handled = BatchResults { results };
         handled.report(self.function);
+        self.report_circuit();
         handled
     }
 

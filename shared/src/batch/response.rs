@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, name_cause};
 use crate::known_faults::KnownFault::SequenceAsText;
 use crate::known_faults::is_injected;
 use crate::records::{Position, UnsupportedBatch};
@@ -80,11 +80,17 @@ impl<T> BatchResults<T> {
                     let (code, member) =
                         refusal.map_or(("", ""), |refusal| (&refusal.code, &refusal.member));
                     tracing::warn!(%position, class = rejection.class, code, member, "record rejected");
+                    let class = rejection.class;
+                    metrics::counter!("RejectedByClass", "class" => class, "function" => function)
+                        .increment(1);
                 }
                 Err(Failure::Retry(retry)) => {
                     retried += 1;
                     let (cause, set_up) = (&retry.cause, retry.set_up);
                     tracing::warn!(%position, %cause, set_up, "record will be delivered again");
+                    let cause = name_cause(retry);
+                    metrics::counter!("RetriedByCause", "cause" => cause, "function" => function)
+                        .increment(1);
                     if set_up {
                         metrics::counter!("SetUp", "function" => function).increment(1);
                     }

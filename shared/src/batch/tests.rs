@@ -421,3 +421,21 @@ async fn keys_run_side_by_side_and_one_key_in_order() {
         "{overlapped:?} against {one_by_one:?}"
     );
 }
+
+#[tokio::test]
+async fn a_group_of_a_queue_that_failed_stops_alone_and_is_forgotten_once_it_succeeds() {
+    let parked = Mutex::default();
+    let batcher = Batcher::new("test", Budget::default());
+    let deliveries = [
+        // The group stops at its first failure, and the other one goes on.
+        (["a:down", "a:ok", "b:ok"], "8 9"),
+        // The same environment remembers neither the failure nor the group.
+        (["a:ok", "a:ok", "b:ok"], ""),
+        (["b:down", "a:ok", "b:ok"], "8 10"),
+        (["b:ok", "a:ok", "b:ok"], ""),
+    ];
+    for (lines, want) in deliveries {
+        let got = answer(&batcher, records(Origin::Sqs, &lines), None, &parked).await;
+        assert_eq!(got, want, "{lines:?}");
+    }
+}

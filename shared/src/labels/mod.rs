@@ -169,7 +169,7 @@ impl LabelApplier {
         }
         let known = history.clone();
         let told = if is_injected(KnownFault::RankIgnored) && decisions.is_empty() {
-            let is_there = self.update_event_label(event_id, &entry).await;
+            let is_there = self.update_event_label(event_id, &entry, batcher).await;
             is_there.map(|is_there| {
                 if is_there {
                     UpdateResult::Knows

@@ -30,11 +30,10 @@ impl LabelApplier {
             if best == sent.as_ref() {
                 return Ok(UpdateResult::Knows);
             }
-            if let Some(best) = best {
-                batcher.wait_for_call_permit().await;
-                if !self.update_event_label(event_id, best).await? {
-                    return Ok(UpdateResult::NoEvent);
-                }
+            if let Some(best) = best
+                && !self.update_event_label(event_id, best, batcher).await?
+            {
+                return Ok(UpdateResult::NoEvent);
             }
             if is_injected(KnownFault::LabelRace) {
                 return Ok(UpdateResult::Knows);
@@ -50,24 +49,28 @@ impl LabelApplier {
         &self,
         event_id: &EventId,
         entry: &LabelEntry,
+        batcher: &Batcher,
     ) -> Result<bool, Failure> {
         let call = self.fraud_detector.update_event_label();
         let call = call
             .event_id(event_id.as_str())
             .event_type_name(self.event_type().as_str());
-        let Err(error) = call
+        let call = call
             .set_assigned_label(entry.label.clone())
-            .label_timestamp(&entry.label_timestamp)
-            .send()
-            .await
-        else {
+            .label_timestamp(&entry.label_timestamp);
+        let kind = ServiceCall::UpdateEventLabel;
+        let send = async {
+            call.send()
+                .await
+                .map_err(|error| CallError::new(kind, &error))
+        };
+        let Err(error) = batcher.call_service(send).await else {
             return Ok(true);
         };
-        let error = CallError::new(ServiceCall::UpdateEventLabel, &error);
         if error.class == FailureClass::NoEvent {
             Ok(false)
         } else {
-            Err(error.into_failure(ServiceCall::UpdateEventLabel))
+            Err(error.into_failure(kind))
         }
     }
 }

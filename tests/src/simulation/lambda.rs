@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::check::{self, EndOfDay};
 use super::day::{Changes, Day, Input, Sent, Source, VELOCITY_VARIABLES, mapping_of};
-use super::delivery::queue::{Queue, QueueRules};
+use super::delivery::queue::{Queue, QueueRules, VisibilityChange};
 use super::delivery::stream::{Stream, StreamKind, StreamRecord, StreamRules};
 use super::delivery::{Answer, EventSource};
 use super::environment::{Ended, Environment, Function};
@@ -143,6 +143,17 @@ impl Sources {
             Source::Decisions => &mut self.decisions,
             Source::Checkout => return None,
         })
+    }
+
+    fn change_visibility(&mut self, change: &VisibilityChange) {
+        for queue in [
+            &mut self.order_queue,
+            &mut self.order_fifo,
+            &mut self.history_queue,
+            &mut self.chargebacks,
+        ] {
+            queue.change_visibility(change);
+        }
     }
 
     fn all(&self) -> [(&'static str, &dyn EventSource); 7] {
@@ -280,6 +291,9 @@ impl Lambda {
             let now = clock.now();
             self.send_what_is_due(now);
             self.change_what_is_due(now).await;
+            for change in world.take_visibility_changes() {
+                self.sources.change_visibility(&change);
+            }
             for change in world.store.take_changes() {
                 let record = StreamRecord::DynamoDb {
                     event_name: change.event_name,

@@ -4,6 +4,7 @@
 
 mod world;
 
+mod backoff;
 mod batches;
 mod deadlines;
 mod decide;

@@ -4,19 +4,77 @@
 //! cell. In JSON, a placeholder inside a string becomes part of the string, and one outside becomes a value of the
 //! variable's type, or `null`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Mutex, PoisonError};
 
 use ::rules::{Type, Value};
 use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
+use pacing::CircuitBreaker;
 use protocol::{Error, ErrorCode, Result};
 use serde::Deserialize;
 use store::pinned_bundles::{BundledExternalModel, EventTypeBundle};
 use store::records::external_model::{InputFormat, OutputConfiguration, OutputFormat};
 use store::records::variable::BundledVariable;
+use tokio::time::Instant;
+
+/// The client of `SageMaker`'s endpoints, with a circuit breaker for each: an endpoint that fails again and again is not asked
+/// for some seconds, and predictions that need it fail at once.
+#[derive(Debug)]
+pub(crate) struct ExternalModelClient {
+    client: Client,
+    /// The origin of the breakers' times.
+    start: Instant,
+    breakers: Mutex<HashMap<String, CircuitBreaker>>,
+}
+
+impl ExternalModelClient {
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            client,
+            start: Instant::now(),
+            breakers: Mutex::default(),
+        }
+    }
+
+    fn with_breaker<T>(&self, endpoint: &str, act: impl FnOnce(&mut CircuitBreaker) -> T) -> T {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || CircuitBreaker::new(RandomState::new().hash_one(endpoint));
+        act(breakers.entry(endpoint.to_owned()).or_insert_with(make))
+    }
+
+    /// Whether the endpoint may be asked now.
+    fn admit_call(&self, endpoint: &str) -> bool {
+        let now = self.start.elapsed();
+        self.with_breaker(endpoint, |breaker| breaker.admit_call(now))
+    }
+
+    fn note_result(&self, endpoint: &str, is_answered: bool) {
+        let now = self.start.elapsed();
+        self.with_breaker(endpoint, |breaker| {
+            let was_open = breaker.is_open();
+            if is_answered {
+                breaker.note_success();
+            } else {
+                breaker.note_failure(now);
+            }
+            let is_open = breaker.is_open();
+            if is_open != was_open {
+                tracing::warn!(
+                    endpoint,
+                    is_open,
+                    "the circuit to a SageMaker endpoint changed"
+                );
+                metrics::gauge!("CircuitOpen", "endpoint" => endpoint.to_owned())
+                    .set(f64::from(u8::from(is_open)));
+            }
+        });
+    }
+}
 
 /// The media type that the endpoint should answer with.
 fn choose_accepted_type(output: &OutputConfiguration) -> &'static str {
@@ -278,7 +336,7 @@ fn build_blob_body(endpoint: &str, blob: Option<&DataBlob>) -> Result<RequestBod
 /// left out. `None` if the model cannot score this event, because it rejects the input or its answer cannot be read: a
 /// retry would not change that. If the endpoint fails, it is an error, and the prediction can be retried.
 pub(crate) async fn ask_endpoint(
-    client: Option<&Client>,
+    client: Option<&ExternalModelClient>,
     model: &BundledExternalModel,
     event_type: &EventTypeBundle,
     variables: &SentVariables,
@@ -290,13 +348,23 @@ pub(crate) async fn ask_endpoint(
         let message = "no SageMaker endpoint is configured, see --sagemaker-endpoint-url";
         unavailable_error(endpoint, message)
     })?;
+    if !client.admit_call(endpoint) {
+        return Err(unavailable_error(
+            endpoint,
+            "it failed again and again, and is not asked for some seconds",
+        ));
+    }
     let request = client
+        .client
         .invoke_endpoint()
         .endpoint_name(endpoint)
         .set_content_type(body.content_type)
         .accept(choose_accepted_type(&model.output))
         .body(Blob::new(body.bytes));
-    let answer = match request.send().await {
+    let sent = request.send().await;
+    let is_answered = sent.as_ref().is_ok() || sent.as_ref().is_err_and(is_answer);
+    client.note_result(endpoint, is_answered);
+    let answer = match sent {
         Ok(answer) => answer,
         Err(error) => {
             if let Some(status) = find_refusal_status(&error) {
@@ -323,6 +391,16 @@ pub(crate) async fn ask_endpoint(
         );
     }
     Ok(read)
+}
+
+/// Whether an error says that the endpoint works, and what is wrong lies with the event, the rate or the set-up.
+fn is_answer(error: &SdkError<InvokeEndpointError>) -> bool {
+    let code = error.code().unwrap_or_default();
+    find_refusal_status(error).is_some()
+        || matches!(
+            code,
+            "ThrottlingException" | "ValidationError" | "AccessDeniedException"
+        )
 }
 
 /// The status with which the model itself, not SageMaker, rejected the input. Time-outs and throttling say nothing

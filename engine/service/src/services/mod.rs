@@ -18,6 +18,7 @@ use aws_sdk_dynamodb::Client;
 use definition_cache::DefinitionCache;
 use entity_history::EntityHistoryStore;
 use event_bus::PredictionBus;
+use external_models::ExternalModelClient;
 use model_cache::ModelCache;
 use prediction_buffer::PredictionBuffer;
 use prediction_index::PredictionIndex;
@@ -36,7 +37,7 @@ pub(crate) struct EngineServices {
     pub(crate) prediction_index: PredictionIndex,
     pub(crate) prediction_buffer: PredictionBuffer,
     /// Without one, a detector version with external models answers `ResourceUnavailableException`.
-    pub(crate) sagemaker: Option<aws_sdk_sagemakerruntime::Client>,
+    pub(crate) sagemaker: Option<ExternalModelClient>,
     pub(crate) event_bus: Option<Arc<PredictionBus>>,
 }
 

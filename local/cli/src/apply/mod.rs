@@ -108,6 +108,23 @@ pub struct MappedDetector {
     pub variables: BTreeSet<VariableName>,
 }
 
+/// A rule that reads what the mapping never fills.
+pub(crate) struct UnfilledRule {
+    pub(crate) id: String,
+    /// Where its expression starts.
+    pub(crate) at: LineColumn,
+    /// The variables, as rules write them.
+    pub(crate) variables: Vec<String>,
+}
+
+impl UnfilledRule {
+    fn describe(&self, file: &str) -> String {
+        let Self { id, at, variables } = self;
+        let names = variables.join(", ");
+        format!("{file}:{at}: rule `{id}` reads {names}, which the mapping never fills")
+    }
+}
+
 impl MappedDetector {
     /// That of a mapping file.
     pub fn new(mapping: &Mapping) -> Self {
@@ -121,28 +138,40 @@ impl MappedDetector {
         }
     }
 
-    /// A sentence for each rule of the detector that reads a variable of the event that the mapping does not fill.
-    fn find_unfilled(&self, template: &DetectorTemplate, rules: &[RuleReads<'_>]) -> Vec<String> {
+    /// The rules of the detector that read variables of the event that the mapping does not fill, without asking the
+    /// service what else it knows.
+    ///
+    /// # Errors
+    /// Rules are invalid, or need what only the service knows.
+    pub(crate) fn find_unfilled_rules(
+        &self,
+        template: &DetectorTemplate,
+    ) -> Result<Vec<UnfilledRule>, InvalidRules> {
+        let checked = rule_check::compile_rules(template, &ServiceState::default())?;
+        Ok(self.find_unfilled(&checked.reads))
+    }
+
+    fn find_unfilled(&self, rules: &[RuleReads<'_>]) -> Vec<UnfilledRule> {
         let own = rules
             .iter()
             .filter(|reads| reads.detector == self.detector.as_str());
-        let sentence = |reads: &RuleReads<'_>| {
+        let find = |reads: &RuleReads<'_>| {
             let names = reads
                 .variables
                 .iter()
                 .filter(|name| !self.variables.contains(name.as_str()));
-            let names: Vec<String> = names.map(|name| format!("${name}")).collect();
-            let (file, at, id) = (&template.file, reads.rule.at, &reads.rule.id);
-            (!names.is_empty()).then(|| {
-                let names = names.join(", ");
-                format!("{file}:{at}: rule `{id}` reads {names}, which the mapping never fills")
+            let variables: Vec<String> = names.map(|name| format!("${name}")).collect();
+            (!variables.is_empty()).then(|| UnfilledRule {
+                id: reads.rule.id.clone(),
+                at: reads.rule.at,
+                variables,
             })
         };
-        own.filter_map(sentence).collect()
+        own.filter_map(find).collect()
     }
 
     /// A warning for each rule that the detector of the template lacks.
-    fn find_missing(&self, template: &DetectorTemplate) -> Vec<Warning> {
+    pub(crate) fn find_missing(&self, template: &DetectorTemplate) -> Vec<Warning> {
         let id = self.detector.as_str();
         let mut detectors = template.detectors.iter();
         let Some(detector) = detectors.find(|detector| detector.id == id) else {
@@ -293,7 +322,8 @@ pub async fn apply_template(
             .flat_map(|mapped| mapped.find_missing(&template)),
     );
     let unfilled: Vec<String> = mapped
-        .flat_map(|mapped| mapped.find_unfilled(&template, &reads))
+        .flat_map(|mapped| mapped.find_unfilled(&reads))
+        .map(|rule| rule.describe(&template.file))
         .collect();
     if !unfilled.is_empty() && !options.allow_unfilled {
         return Err(ApplyError::Unfilled(unfilled));

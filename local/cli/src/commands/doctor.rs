@@ -1,17 +1,20 @@
 //! `fraudstream doctor`: what would lose orders or money, in a template or in what is deployed.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use event::Timestamp;
+use serde::Serialize;
 
 use super::CommandError;
 use super::apply::ParameterArgs;
 use super::output::print_result;
 use super::workspace::{Backend, WorkspaceArgs};
+use crate::apply::DetectorTemplate;
 use crate::cloudformation::inputs::TemplateInputs;
-use crate::doctor::TemplateReport;
+use crate::doctor::{QUOTA, TemplateReport, check_pair};
 use crate::probe::TableProbe;
 use crate::signals;
 use local_aws::dynamodb::Durability;
@@ -27,6 +30,17 @@ pub(crate) struct DoctorArgs {
     template: PathBuf,
     #[command(flatten)]
     parameters: ParameterArgs,
+    /// The detector file, which is compared with the mapping if both are there.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "config/detector.yaml",
+        conflicts_with = "probe"
+    )]
+    detector: PathBuf,
+    /// How many calls a second of Amazon Fraud Detector the account has, if its quota was raised.
+    #[arg(long, value_name = "CALLS", default_value_t = QUOTA, conflicts_with = "probe")]
+    quota: u32,
     /// Try on the deployed table of decisions, with two items that are deleted again, whether DecisionWrites=statements may
     /// be used.
     #[arg(long)]
@@ -39,20 +53,62 @@ pub(crate) struct DoctorArgs {
     json: bool,
 }
 
+/// What is wrong with the template, and between mapping and detector.
+#[derive(Debug, Serialize)]
+struct DoctorReport {
+    #[serde(flatten)]
+    template: TemplateReport,
+    /// Absent if nothing is wrong there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detector: Option<TemplateReport>,
+}
+
+impl fmt::Display for DoctorReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.template.fmt(f)?;
+        self.detector.iter().try_for_each(|report| report.fmt(f))
+    }
+}
+
 impl DoctorArgs {
     /// Prints what is wrong; that is an error, too.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         if self.probe {
             return self.probe_table(workspace).await;
         }
-        let inputs = TemplateInputs::new(self.parameters.parameters);
-        let report = TemplateReport::read(&self.template, &inputs)?;
+        let inputs = TemplateInputs::new(self.parameters.parameters.clone());
+        let template = TemplateReport::read(&self.template, &inputs, self.quota)?;
+        let detector = self.compare_detector(workspace)?;
+        let report = DoctorReport { template, detector };
         print_result(self.json, &report, &report)?;
-        match report.findings.len() {
-            0 => Ok(()),
-            1 => Err(format!("1 finding in {}", report.file).into()),
-            count => Err(format!("{count} findings in {}", report.file).into()),
+        let of_detector = report.detector.iter();
+        let reports = std::iter::once(&report.template).chain(of_detector);
+        let found = reports.filter(|report| !report.findings.is_empty());
+        let counts: Vec<String> = found
+            .map(|report| match report.findings.len() {
+                1 => format!("1 finding in {}", report.file),
+                count => format!("{count} findings in {}", report.file),
+            })
+            .collect();
+        if counts.is_empty() {
+            return Ok(());
         }
+        Err(counts.join(", ").into())
+    }
+
+    /// Compares the detector file with the mapping; `None` if one of them is not there, or if nothing is wrong.
+    fn compare_detector(
+        &self,
+        workspace: &WorkspaceArgs,
+    ) -> Result<Option<TemplateReport>, CommandError> {
+        let mapping = workspace.read_mapping_if_any()?;
+        let Some(mapping) = mapping.filter(|_| self.detector.is_file()) else {
+            return Ok(None);
+        };
+        let detector = DetectorTemplate::read(&self.detector, &TemplateInputs::default())?;
+        let report = check_pair(&mapping, &detector);
+        let is_silent = report.findings.is_empty() && report.notes.is_empty();
+        Ok((!is_silent).then_some(report))
     }
 
     async fn probe_table(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {

@@ -34,6 +34,7 @@ pub(crate) mod shadow;
 pub(crate) mod show;
 pub(crate) mod simulate;
 pub(crate) mod subject;
+mod time_arg;
 pub(crate) mod train;
 mod unmatched_labels;
 pub(crate) mod velocity;

@@ -8,6 +8,7 @@ use shared::mapping::Mapping;
 
 use super::CommandError;
 use super::decision_view::MoneyVariables;
+use super::time_arg::parse_time;
 use super::workspace::Workspace;
 use crate::progress_bar::start_progress_bar;
 
@@ -28,15 +29,6 @@ pub(super) struct PastOrderArgs {
     /// Examples of each kind of difference.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) examples: usize,
-}
-
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    let zone = jiff::tz::TimeZone::UTC;
-    Timestamp::parse_in(text, &zone)
-        .or_else(|_| Timestamp::parse_in(&format!("{text}T00:00:00Z"), &zone))
-        .map_err(|_| {
-            "write a day such as 2026-06-01, or a time such as 2026-06-01T10:15:30Z".to_owned()
-        })
 }
 
 impl PastOrderArgs {

@@ -1,24 +1,45 @@
-//! `fraudstream replay`: runs rejected records again.
+//! `fraudstream replay`: runs records again that were rejected or given up.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
+use event::Timestamp;
+use shared::aws_json::AwsJsonClient;
 
 use super::CommandError;
 use super::output::print_result;
+use super::time_arg::parse_time;
 use super::workspace::WorkspaceArgs;
 use crate::file_run::PipelineFunction;
 use crate::forget::ForgottenSubjects;
-use crate::replay::{Replay, ReplayedObject};
+use crate::progress_bar::start_progress_bar;
+use crate::replay::{Replay, ReplayFilter, ReplayQueue, ReplayedObject};
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// A prefix of the bucket, or a local file.
+    /// A prefix of the bucket; a local file with a stored object, or with one in each line; or the URL of a queue with dead
+    /// letters, or with what event source mappings of Kinesis gave up.
     #[arg(default_value = shared::rejected::REJECTED_PREFIX)]
     source: String,
+    /// Only records of this function. Dead letters do not name theirs: they are for this one.
+    #[arg(long, value_name = "NAME", value_parser = [predict::FUNCTION, ingest::FUNCTION, label::FUNCTION])]
+    function: Option<String>,
+    /// Only records with this text in their reason, or of this class, such as not-json.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only what was given up at this time or later: a day (yyyy-MM-dd) or a time (ISO 8601).
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<Timestamp>,
+    /// Only what was given up before this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    until: Option<Timestamp>,
+    /// The most records a second.
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
     /// Print what would come of each record, and change nothing. Orders are opened, mapped and compared with what is
     /// decided; the detector is not asked.
     #[arg(long)]
@@ -54,18 +75,35 @@ impl ReplayArgs {
             pipeline: pipeline.clone(),
             mapping: Arc::clone(&mapping),
         };
+        let config = workspace.load_sdk_config(find_origin(&self.source)).await;
+        let kinesis = AwsJsonClient::kinesis(&config);
         let replay = Replay {
             s3: &pipeline.clients.s3,
             bucket: &pipeline.bucket,
+            kinesis: &kinesis,
             function: &function,
             forgotten: &forgotten,
+            filter: ReplayFilter {
+                function: self.function.clone(),
+                reason: self.reason.clone(),
+                since: self.since,
+                until: self.until,
+            },
+            rate: self.rate,
             dry_run: self.dry_run,
+            progress: start_progress_bar(!self.json, 0),
         };
-        let replayed = if Path::new(&self.source).is_file() {
-            replay.replay_file(&self.source).await
+        let replayed = if is_url(&self.source) {
+            let sqs = AwsJsonClient::sqs(&config);
+            let mut queue = ReplayQueue::new(sqs, &self.source, workspace.region());
+            Box::pin(replay.replay_queue(&mut queue)).await
+        } else if Path::new(&self.source).is_file() {
+            Box::pin(replay.replay_file(&self.source)).await
         } else {
-            replay.replay_prefix(&self.source).await
+            Box::pin(replay.replay_prefix(&self.source)).await
         };
+        replay.progress.finish_and_clear();
+        drop(replay);
         drop((pipeline, forgotten));
         opened.close().await?;
         let replayed = replayed?;
@@ -75,6 +113,18 @@ impl ReplayArgs {
             describe_replayed(&replayed, self.dry_run),
         )
     }
+}
+
+fn is_url(source: &str) -> bool {
+    source.starts_with("https://") || source.starts_with("http://")
+}
+
+/// Where the services are, if the source is the URL of a queue that is not at AWS.
+fn find_origin(source: &str) -> Option<String> {
+    let (scheme, rest) = source.split_once("://").filter(|_| is_url(source))?;
+    let host = rest.split('/').next()?;
+    let is_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+    (!is_aws).then(|| format!("{scheme}://{host}"))
 }
 
 fn describe_replayed(replayed: &[ReplayedObject], dry_run: bool) -> String {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
 use clap::{Args, ValueEnum};
 use engine::{Engine, EngineOptions};
 use shared::decisions::DecisionWrites;
@@ -240,6 +241,18 @@ impl WorkspaceArgs {
             Backend::Engine => pipeline.with_engine(&self.engine_over_tables(&clients).await),
             Backend::Aws => pipeline,
         }
+    }
+
+    /// The region.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The configuration of clients of services that the state is not kept in. They are at the address that was given for
+    /// all services, or else at `origin`, or else at AWS.
+    pub(crate) async fn load_sdk_config(&self, origin: Option<String>) -> SdkConfig {
+        let url = self.endpoint_url.clone().or(origin);
+        clients::load_sdk_config(&self.region, url.as_deref()).await
     }
 
     fn retention_days(&self) -> Option<u32> {

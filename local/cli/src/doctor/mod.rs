@@ -1,10 +1,13 @@
 //! Says what in a template would lose orders or money, without AWS.
 //!
-//! `stack` is the template with its values; `sources`, `queues`, `tables` and `policies` check it. Each finding says what
+//! `stack` is the template with its values; `sources`, `queues`, `tables`, `budgets` and `policies` check it, and `pair` compares the
+//! mapping with the detector file. Each finding says what
 //! would be right, and that is what template.yaml says. A [`TemplateReport`] has them all.
 
+mod budgets;
 mod checker;
 mod finding;
+mod pair;
 mod policies;
 mod queues;
 mod sources;
@@ -21,8 +24,10 @@ use thiserror::Error;
 
 pub use crate::cloudformation::inputs::TemplateInputs;
 use crate::cloudformation::problem::InvalidTemplate;
+pub(crate) use budgets::QUOTA;
 use checker::TemplateChecker;
 pub use finding::{Finding, FindingSeverity, TemplateReport};
+pub use pair::check_pair;
 use stack::StackTemplate;
 
 /// Why a template cannot be checked.
@@ -50,17 +55,22 @@ pub enum DoctorError {
 }
 
 impl TemplateReport {
-    /// Checks the template in a file.
-    pub fn read(path: &Path, inputs: &TemplateInputs) -> Result<Self, DoctorError> {
+    /// Checks the template in a file; `quota` is how many calls a second of Amazon Fraud Detector the account has.
+    pub fn read(path: &Path, inputs: &TemplateInputs, quota: u32) -> Result<Self, DoctorError> {
         let file = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::check(&file, &text, inputs),
+            Ok(text) => Self::check(&file, &text, inputs, quota),
             Err(source) => Err(DoctorError::Unreadable { file, source }),
         }
     }
 
     /// Checks the template in `text`; `file` is its name.
-    pub fn check(file: &str, text: &str, inputs: &TemplateInputs) -> Result<Self, DoctorError> {
+    pub fn check(
+        file: &str,
+        text: &str,
+        inputs: &TemplateInputs,
+        quota: u32,
+    ) -> Result<Self, DoctorError> {
         let stack = StackTemplate::parse(text, inputs)
             .map_err(|problems| InvalidTemplate::new(file, problems))?;
         let tables = tables::find_tables(&stack);
@@ -75,6 +85,7 @@ impl TemplateReport {
         }
         queues::check_queues(&mut checker, &sources);
         tables::check_tables(&mut checker, &tables, &sources);
+        budgets::check_budgets(&mut checker, &sources, quota);
         policies::check_policies(&mut checker);
         Ok(checker.into_report(file))
     }

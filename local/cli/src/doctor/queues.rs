@@ -1,5 +1,7 @@
 //! The queues that functions read: how often a message is tried, and what becomes of it afterwards.
 
+use shared::queue_backoff::{longest_attempts, shortest_attempts};
+
 use super::checker::TemplateChecker;
 use super::sources::EventSource;
 use super::stack::{QUEUE, StackResource};
@@ -13,7 +15,9 @@ const DEFAULT_RETENTION: i64 = 345_600;
 /// AWS's advice: a message stays hidden for six time-outs of the function that reads it.
 const TIMEOUTS: i64 = 6;
 /// An outage that messages have to outlast.
-const DAY: i64 = 86_400;
+const DAY: u64 = 86_400;
+/// The highest `maxReceiveCount`.
+const MOST_RECEIVES: i64 = 1_000;
 /// The longest that a queue keeps a message.
 const LONGEST_RETENTION: i64 = 1_209_600;
 
@@ -82,23 +86,17 @@ fn check_redrive(
     );
     let attempts = find_path(&queue.properties, &["RedrivePolicy", "maxReceiveCount"]);
     let attempts = attempts.and_then(read_number);
+    let visibility = visibility.map(|seconds| u64::try_from(seconds).unwrap_or(0));
+    let attempts = attempts.map(|count| u32::try_from(count.clamp(0, MOST_RECEIVES)).unwrap_or(0));
     if let (Some(visibility), Some(attempts)) = (visibility, attempts) {
-        let lasts = visibility.saturating_mul(attempts);
-        if lasts < DAY {
-            checker.report_warning(
-                queue,
-                format!("gives a message up after {attempts} attempts in {lasts} s: an outage of a day ends in the dead-letter queue"),
-                format!(
-                    "set maxReceiveCount to {} or more",
-                    DAY.div_euclid(visibility.max(1)) + 1
-                ),
-            );
-        }
-        if let Some(retention) = retention.filter(|retention| *retention <= lasts) {
+        check_attempts(checker, queue, visibility, attempts);
+        let lasts = longest_attempts(visibility, attempts);
+        if let Some(retention) = retention.filter(|kept| u64::try_from(*kept).unwrap_or(0) <= lasts)
+        {
             checker.report_error(
                 queue,
-                format!("deletes a message after {retention} s, before its {attempts} attempts are over after {lasts} s, so that it never reaches the dead-letter queue"),
-                format!("set MessageRetentionPeriod to more than {lasts}"),
+                format!("deletes a message after {retention} s, and its {attempts} attempts may take {lasts} s, so that it never reaches the dead-letter queue"),
+                format!("set MessageRetentionPeriod to more than {lasts}, at most {LONGEST_RETENTION}"),
             );
         }
     }
@@ -106,6 +104,35 @@ fn check_redrive(
     if let (Some(dead), Some(retention)) = (dead, retention) {
         check_dead_letters(checker, queue, dead, retention);
     }
+}
+
+/// Checks that the attempts outlast a day: the functions let a message wait for longer each time, and where they cannot, it
+/// comes back after the time-out of the queue.
+fn check_attempts(
+    checker: &mut TemplateChecker<'_>,
+    queue: &StackResource,
+    visibility: u64,
+    attempts: u32,
+) {
+    let lasts = shortest_attempts(visibility, attempts);
+    if lasts >= DAY {
+        return;
+    }
+    let lasts_a_day = |count: &u32| shortest_attempts(visibility, *count) >= DAY;
+    let most = u32::try_from(MOST_RECEIVES).unwrap_or(u32::MAX);
+    let enough = (attempts..=most).find(lasts_a_day);
+    let advice = enough.map_or_else(
+        || {
+            "set VisibilityTimeout to six time-outs of the function, and maxReceiveCount to 250"
+                .to_owned()
+        },
+        |count| format!("set maxReceiveCount to {count} or more"),
+    );
+    checker.report_warning(
+        queue,
+        format!("may give a message up after {attempts} attempts in {lasts} s: an outage of a day ends in the dead-letter queue"),
+        advice,
+    );
 }
 
 /// A message keeps the time of its first sending when it moves.

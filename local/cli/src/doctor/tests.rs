@@ -9,7 +9,7 @@ fn check(text: &str, parameters: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let inputs = TemplateInputs::new(parameters.collect());
-    match TemplateReport::check("t.yaml", text, &inputs) {
+    match TemplateReport::check("t.yaml", text, &inputs, QUOTA) {
         Ok(report) => report.to_string(),
         Err(error) => format!("{error}\n"),
     }
@@ -205,8 +205,8 @@ fn queues() {
         "maxReceiveCount: 250",
         "maxReceiveCount: 10",
         &[
-            "warning: HistoryQueue gives a message up after 10 attempts in 3600 s: an outage of a day ends in the dead-letter queue; \
-           set maxReceiveCount to 241 or more",
+            "warning: HistoryQueue may give a message up after 10 attempts in 2265 s: an outage of a day ends in the dead-letter queue; \
+           set maxReceiveCount to 244 or more",
         ],
     );
     broken(
@@ -214,8 +214,8 @@ fn queues() {
         "MessageRetentionPeriod: 604800",
         "MessageRetentionPeriod: 86400",
         &[
-            "error: OrderFifo deletes a message after 86400 s, before its 250 attempts are over after 90000 s, so that it never \
-           reaches the dead-letter queue; set MessageRetentionPeriod to more than 90000",
+            "error: OrderFifo deletes a message after 86400 s, and its 250 attempts may take 178320 s, so that it never reaches the \
+           dead-letter queue; set MessageRetentionPeriod to more than 178320, at most 1209600",
         ],
     );
     broken(
@@ -414,10 +414,7 @@ fn numbers_of_any_size_are_compared() {
         );
     assert_ne!(text, TEMPLATE);
     let got = check(&text, &[]);
-    assert!(
-        got.contains(&format!("are over after {largest} s")),
-        "{got}"
-    );
+    assert!(got.contains(&format!("may take {} s", u64::MAX)), "{got}");
 }
 
 #[test]
@@ -483,6 +480,7 @@ fn what_is_no_template_is_a_sentence() {
     let absent = TemplateReport::read(
         Path::new("no/such/template.yaml"),
         &TemplateInputs::default(),
+        QUOTA,
     );
     let absent = absent.unwrap_err().to_string();
     assert!(
@@ -498,4 +496,55 @@ fn what_is_no_template_is_a_sentence() {
         wrong.contains("is not allowed; expected engine or aws"),
         "{wrong}"
     );
+}
+
+#[test]
+fn budgets_above_the_quota_of_the_account() {
+    #[track_caller]
+    fn compare_amazon(text: &str, parameters: &[(&str, &str)], want: &[&str]) {
+        let parameters = [&[("FraudDetector", "aws")], parameters].concat();
+        let got = check(text, &parameters);
+        let got: Vec<&str> = got
+            .lines()
+            .filter(|line| line.contains("Predict"))
+            .collect();
+        assert_eq!(got.len(), want.len(), "{got:?}");
+        for (got, want) in got.iter().zip(want) {
+            assert!(got.contains(want), "{got}");
+        }
+    }
+    let above = "makes 30 calls a second in each of 10 environments, 300 in total, and the account has 200: the service throttles the \
+                 rest; set CALLS_PER_SECOND to 20 or less";
+    compare_amazon(TEMPLATE, &[("CallsPerSecond", "30")], &[above]);
+    compare_amazon(
+        TEMPLATE,
+        &[("CallsPerSecond", "30"), ("ReservedConcurrency", "6")],
+        &[],
+    );
+    // Each of the three functions has a budget of its own, and forward calls nobody.
+    let all = check(
+        TEMPLATE,
+        &[("FraudDetector", "aws"), ("CallsPerSecond", "21")],
+    );
+    let named: Vec<&str> = all
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    assert_eq!(named, ["Predict", "Ingest", "Label"]);
+    let unlimited = TEMPLATE.replace("        CALLS_PER_SECOND: ", "        CALLS_A_SECOND: ");
+    compare_amazon(&unlimited, &[], &["has no CALLS_PER_SECOND"]);
+    let any = TEMPLATE.replace(
+        "      ReservedConcurrentExecutions: !If",
+        "      Unreserved: !If",
+    );
+    compare_amazon(
+        &any,
+        &[],
+        &["makes 20 calls a second in each of any number of environments"],
+    );
+    let crowded = "has 10 environments, and its queues may take 12: deliveries are throttled";
+    compare_amazon(TEMPLATE, &[("QueueConcurrency", "6")], &[crowded]);
+    // The engine has no quota.
+    let engine = check(TEMPLATE, &[("CallsPerSecond", "10000")]);
+    assert!(engine.contains("nothing found"), "{engine}");
 }

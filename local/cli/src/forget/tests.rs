@@ -19,10 +19,11 @@ use super::*;
 use crate::apply;
 use crate::file_run::PipelineFunction;
 use crate::hold::{self, HoldReason};
-use crate::replay::{Replay, ReplayedObject};
+use crate::replay::{Replay, ReplayFilter, ReplayedObject};
 use local_aws::dynamodb::Durability;
 use local_aws::home::Home;
 use local_aws::local_stack::{BUCKET, LocalStack, Pipeline};
+use shared::aws_json::AwsJsonClient;
 
 type Item = std::collections::HashMap<String, AttributeValue>;
 
@@ -316,9 +317,13 @@ impl Shop {
         let replay = Replay {
             s3: &self.stack.clients.s3,
             bucket: BUCKET,
+            kinesis: &AwsJsonClient::kinesis(&aws_config::SdkConfig::builder().build()),
             function: &|name| self.function(name),
             forgotten: &forgotten,
+            filter: ReplayFilter::default(),
+            rate: None,
             dry_run: false,
+            progress: indicatif::ProgressBar::hidden(),
         };
         replay.replay_prefix(prefix).await.unwrap()
     }

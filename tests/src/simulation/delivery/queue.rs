@@ -201,7 +201,32 @@ impl EventSource for Queue {
     }
 }
 
+/// A new visibility timeout for one delivery of a message.
+#[derive(Clone, Debug)]
+pub struct VisibilityChange {
+    /// The handle of the delivery.
+    pub receipt_handle: String,
+    /// When it was asked for, in milliseconds of the day.
+    pub at: u64,
+    /// How long the message is hidden from then on, in milliseconds.
+    pub hidden_ms: u64,
+}
+
 impl Queue {
+    /// Changes for how long a message is hidden, if it is still hidden and this is its last delivery.
+    ///
+    /// `docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html`: the timeout
+    /// counts from the call on, and a message that is not in flight cannot be changed.
+    pub fn change_visibility(&mut self, change: &VisibilityChange) {
+        let dice = self.dice;
+        let found = (self.messages.values_mut()).find(|message| {
+            message.receives > 0 && message.receipt_handle(dice) == change.receipt_handle
+        });
+        if let Some(message) = found.filter(|message| message.visible > change.at) {
+            message.visible = change.at + change.hidden_ms;
+        }
+    }
+
     /// The bodies in the dead-letter queue, in the order in which they were moved there.
     pub fn dead_letter_bodies(&self) -> &[String] {
         &self.dead
@@ -371,6 +396,12 @@ impl Queue {
 }
 
 impl Message {
+    /// The handle of the last delivery.
+    fn receipt_handle(&self, dice: Dice) -> String {
+        let draw = format!("receipt {} {}", self.id, self.receives);
+        format!("AQEB{:016x}", dice.draw(draw))
+    }
+
     /// The message in the event that the function gets, as in the examples of
     /// `docs.aws.amazon.com/lambda/latest/dg/with-sqs.html`.
     fn event(&self, number: u64, rules: &QueueRules, dice: Dice) -> Value {
@@ -385,10 +416,9 @@ impl Message {
         if rules.fifo {
             attributes["SequenceNumber"] = json!(format!("188{number:017}"));
         }
-        let draw = format!("receipt {} {}", self.id, self.receives);
         json!({
             "messageId": self.id,
-            "receiptHandle": format!("AQEB{:016x}", dice.draw(draw)),
+            "receiptHandle": self.receipt_handle(dice),
             "body": self.body,
             "attributes": attributes,
             "messageAttributes": {},
@@ -545,6 +575,42 @@ mod tests {
         assert_eq!(again.what, "orders m-1 (receive 2)");
         queue.answered(6_010, again.ticket, well());
         assert_eq!(bodies(&queue.take(6_010).unwrap()), ["b"]);
+    }
+
+    #[test]
+    fn a_message_that_is_hidden_anew_comes_then_and_its_group_with_it() {
+        let mut queue = queue(true, 1);
+        for (group, body) in [("g", "a"), ("g", "b"), ("other", "c")] {
+            queue.send(0, Some(group), body.to_owned());
+        }
+        queue.rules.batch_size = 1;
+        let first = queue.take(0).unwrap();
+        let record = &first.event["Records"][0];
+        let group = record["attributes"]["MessageGroupId"].clone();
+        let change = |at, hidden_ms| VisibilityChange {
+            receipt_handle: record["receiptHandle"].as_str().unwrap().to_owned(),
+            at,
+            hidden_ms,
+        };
+        queue.change_visibility(&change(100, 30_000));
+        queue.answered(110, first.ticket, Answer::Failures(ids(&first)));
+        // The other group goes on.
+        let other = queue.take(120).unwrap();
+        let of_other = &other.event["Records"][0]["attributes"]["MessageGroupId"];
+        assert_ne!(*of_other, group);
+        queue.answered(130, other.ticket, well());
+        while let Some(more) = queue.take(30_099) {
+            assert_ne!(
+                more.event["Records"][0]["attributes"]["MessageGroupId"],
+                group
+            );
+            queue.answered(30_099, more.ticket, well());
+        }
+        let again = queue.take(30_100).unwrap();
+        assert_eq!(bodies(&again), bodies(&first));
+        // A handle of an earlier delivery changes nothing, and neither does one of a message that is visible again.
+        queue.change_visibility(&change(30_200, 0));
+        assert_eq!(queue.next_time(30_200), Some(36_100));
     }
 
     #[test]

@@ -42,11 +42,13 @@ impl Call {
         let service = match service {
             "AWSEvents" => Service::EventBridge,
             "AWSHawksNestServiceFacade" => Service::FraudDetector,
+            "AmazonSQS" => Service::Sqs,
             _ => Service::DynamoDb,
         };
         let subject = match service {
             Service::DynamoDb => subject_in_tables(operation, &body),
             Service::EventBridge => decisions_in(&body),
+            Service::Sqs => receipts_in(&body).collect::<Vec<_>>().join(" "),
             _ => body["eventId"].as_str().unwrap_or_default().to_owned(),
         };
         Self {
@@ -127,4 +129,9 @@ fn decisions_in(body: &Value) -> String {
         Some(detail["decision_id"].as_str()?.to_owned())
     });
     ids.collect::<Vec<_>>().join(" ")
+}
+
+fn receipts_in(body: &Value) -> impl Iterator<Item = &str> {
+    let entries = body["Entries"].as_array().into_iter().flatten();
+    entries.filter_map(|entry| entry["ReceiptHandle"].as_str())
 }

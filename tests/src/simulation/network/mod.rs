@@ -24,9 +24,10 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use engine::Engine;
 use http::{Request, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::delivery::queue::VisibilityChange;
 use super::dice::Dice;
 use super::history::{Clock, History};
 use super::scenario::Disturbance;
@@ -51,6 +52,8 @@ pub enum Service {
     EventBridge,
     /// Amazon's service, if the engine is not linked in.
     FraudDetector,
+    /// For the visibility of messages that failed.
+    Sqs,
 }
 
 /// Counts of what happened, for the printed report.
@@ -119,6 +122,8 @@ pub struct World {
     pub counts: Mutex<Counts>,
     /// The number of calls with each name.
     names: Mutex<BTreeMap<String, u32>>,
+    /// What was asked of the queues and they do not know yet.
+    visibility: Mutex<Vec<VisibilityChange>>,
 }
 
 impl World {
@@ -139,12 +144,47 @@ impl World {
             amazon,
             counts: Mutex::default(),
             names: Mutex::default(),
+            visibility: Mutex::default(),
         }
     }
 
     /// Adds to the counts.
     pub fn count(&self, add: impl FnOnce(&mut Counts)) {
         add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Notes what a `ChangeMessageVisibilityBatch` asks for.
+    fn change_visibility(&self, body: &Value) -> Response<Bytes> {
+        let entries = body["Entries"].as_array().into_iter().flatten();
+        let (mut changes, mut successful) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let seconds = entry["VisibilityTimeout"].as_u64().unwrap_or(0);
+            changes.push(VisibilityChange {
+                receipt_handle: entry["ReceiptHandle"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+                at: self.clock.now(),
+                hidden_ms: seconds * 1_000,
+            });
+            successful.push(json!({ "Id": entry["Id"] }));
+        }
+        let mut all = self
+            .visibility
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.extend(changes);
+        let answer = json!({"Successful": successful, "Failed": []});
+        Response::new(Bytes::from(answer.to_string()))
+    }
+
+    /// Takes what was asked of the queues since the last time.
+    pub fn take_visibility_changes(&self) -> Vec<VisibilityChange> {
+        let mut all = self
+            .visibility
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut all)
     }
 
     fn met(&self, disturbance: Disturbance) {
@@ -360,7 +400,9 @@ impl Network {
                 let code = match call.service {
                     Service::S3 => "InternalError",
                     Service::FraudDetector => "InternalServerException",
-                    Service::DynamoDb | Service::EventBridge => "InternalServerError",
+                    Service::DynamoDb | Service::EventBridge | Service::Sqs => {
+                        "InternalServerError"
+                    }
                 };
                 refused(StatusCode::INTERNAL_SERVER_ERROR, code, "500")
             }
@@ -418,6 +460,7 @@ impl Network {
                 world.store.put_events(request.body(), fails)
             }
             Service::FraudDetector => world.amazon.handle(request).await,
+            Service::Sqs => world.change_visibility(&call.body),
         };
         let status = response.status();
         if status.is_success() {
@@ -439,7 +482,7 @@ fn throttled(call: &Call, refused: impl FnOnce(StatusCode, &str, &'static str) -
             let code = "ProvisionedThroughputExceededException";
             refused(StatusCode::BAD_REQUEST, code, "throttled")
         }
-        Service::EventBridge | Service::FraudDetector => {
+        Service::EventBridge | Service::FraudDetector | Service::Sqs => {
             refused(StatusCode::BAD_REQUEST, "ThrottlingException", "throttled")
         }
     }
