@@ -123,7 +123,13 @@ def test_a_rollout_decides_on_a_share_of_the_customers(fraudstream, tmp_path):
     refused(call, "is ACTIVE: it judges all", "rollout", "--version", "1", "--share", "10%")
     live = json.loads(call("rollout", "--version", "2", "--share", "40%", "--json").stdout)
     assert live["rollout"] == {"version": 2, "share": 0.4}
+    call("shadow", "--version", "2")
     call.predict(0, 150)
+    # What version 2 decided itself says nothing of what it would have changed.
+    compared = judge(call, "compare")
+    judged = sum(kind["orders"] for kind in compared["orders"].values())
+    assert 0.15 < compared["not_judged"] / (judged + compared["not_judged"]) < 0.65
+    call("shadow", "--off")
     lines = [json.loads(line) for line in ORDERS[:150] if line.startswith("{")]
     orders = [order for order in lines if order.get("order_id") and (order.get("customer") or {}).get("id")][:60]
     first = versions_of(call, orders)

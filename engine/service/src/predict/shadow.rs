@@ -2,6 +2,7 @@
 //! record is lost, none costs a write, and nobody but who reads the prediction sees it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::Result;
 use store::records::event::{StoredEvent, event_partition};
@@ -36,18 +37,20 @@ pub(super) struct SeenEvent<'a> {
     pub(super) is_live: bool,
 }
 
-/// Judges a live event by the shadow of a detector, if it has one.
+/// Judges a live event by the shadow of a detector, if it has one and that did not decide itself, for its share.
 pub(super) async fn judge_beside(
     services: &EngineServices,
     live: &ReadyDetector,
     decides: &CompiledDetector,
     seen: &SeenEvent<'_>,
 ) -> Result<Option<ShadowVerdict>> {
-    match live.beside.shadow.as_ref().filter(|_| seen.is_live) {
-        None => Ok(None),
-        Some(shadow) => judge_in_shadow(services, decides, shadow, seen)
+    let number = |compiled: &CompiledDetector| compiled.version.detector_version_id;
+    let is_beside = |shadow: &&Arc<ReadyDetector>| number(&shadow.compiled) != number(decides);
+    match live.beside.shadow.as_ref().filter(is_beside) {
+        Some(shadow) if seen.is_live => judge_in_shadow(services, decides, shadow, seen)
             .await
             .map(Some),
+        _ => Ok(None),
     }
 }
 
