@@ -12,8 +12,8 @@ use crate::history::{EntityHistory, TrackedEvent, TrackedFields};
 pub struct EntityHistories(FxHashMap<String, EntityHistory>);
 
 impl EntityHistories {
-    /// The histories after all events of a data set with tracked fields. A label counts from its label time on; without
-    /// one, from the time of its event.
+    /// The histories after all events of a data set with tracked fields. A label counts from its label time on; one
+    /// without a time never does, as in training.
     pub fn of_dataset(dataset: &Dataset) -> Self {
         let mut histories = Self::default();
         histories.replay(dataset, list_fraud_labels(dataset), |_, _| ());
@@ -114,11 +114,11 @@ impl EntityHistories {
     }
 }
 
-/// The rows of fraudulent events, each with the time from which that was known.
+/// The rows of fraudulent events whose labels have times, each with the time from which that was known.
 fn list_fraud_labels(dataset: &Dataset) -> Vec<(i64, usize)> {
     let known = |row: usize| {
         let time = dataset.event_times()[row]?;
-        Some((dataset.label_times()[row].unwrap_or(time).max(time), row))
+        Some((dataset.label_times()[row]?.max(time), row))
     };
     let bad = (0..dataset.len()).filter(|row| dataset.labels()[*row] == EventLabel::Fraud);
     bad.filter_map(known).collect()

@@ -105,10 +105,9 @@ pub(crate) fn select_mature_events(
                 fraud,
                 time: time.filter(|_| timed),
                 known,
-                shown_from: match labels_are {
-                    LabelsAre::Maturing => Some(known),
-                    LabelsAre::Final => given.map(|given| given.max(event)),
-                },
+                shown_from: given
+                    .map(|given| given.max(event))
+                    .or_else(|| (labels_are == LabelsAre::Maturing).then_some(known)),
             });
         }
     }
@@ -265,6 +264,17 @@ mod tests {
         assert_eq!(maturity.immature, 10);
         assert_eq!(events[0].known, 30 * DAY, "its own label came later");
         assert_eq!(events[1].known, 11 * DAY);
+        // Histories show a label when it comes, as in service, whatever the others take.
+        let (events, _) = select_mature_events(
+            &at_days(200, |day| Some(if day % 10 == 0 { 30 } else { 2 } * DAY)),
+            LabelsAre::Maturing,
+            UnlabelledTreatment::Ignore,
+            None,
+        );
+        assert_eq!(
+            (events[1].known, events[1].shown_from),
+            (31 * DAY, Some(3 * DAY))
+        );
     }
 
     #[test]
@@ -287,6 +297,7 @@ mod tests {
         let (events, _) =
             select_mature_events(&one, LabelsAre::Final, UnlabelledTreatment::Ignore, None);
         assert_eq!((events.len(), events[7].known), (100, 7 * DAY));
+        assert_eq!(events[7].shown_from, None, "nobody knows when it came");
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn devices(entities: u64) -> Dataset {
         Variable::new("amount", VariableType::Price),
         Variable::new("ip", VariableType::IpAddress),
     ];
-    let tracked = TrackedFields::new(&variables, 1);
+    let tracked = TrackedFields::new(&variables, &[]);
     let mut dataset = Dataset::new(variables).with_tracked_fields(tracked.clone());
     let mut id = 0_u64;
     for device in 0..entities {
@@ -181,8 +181,7 @@ fn devices(entities: u64) -> Dataset {
             let ip = format!("10.{}.{}.7", chance(id) % 50, chance(id + 7) % 50);
             let values = [Some(amount.as_str()), Some(ip.as_str())];
             let value = |name: &str| if name == "ip" { values[1] } else { values[0] };
-            let seen =
-                tracked.build_event(&id.to_string(), time, &[Some(device.to_string())], value);
+            let seen = tracked.build_event(&id.to_string(), time, &[device.to_string()], value);
             let row = EventRow {
                 values: &values,
                 event_time: Some(time),
@@ -215,7 +214,7 @@ fn the_history_of_an_entity_tells() {
     // The same event of a new device, of a device that was used a minute ago, and without an entity.
     let tracked = dataset.tracked_fields().unwrap();
     let event = |entity: Option<&str>, id: &str, time: i64| {
-        tracked.build_event(id, time, &[entity.map(str::to_owned)], |name| {
+        tracked.build_event(id, time, entity.map(str::to_owned).as_slice(), |name| {
             (name == "amount").then_some("20")
         })
     };

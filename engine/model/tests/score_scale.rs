@@ -244,14 +244,14 @@ const SCORES: [(f64, f64); 3] = [(950.0, 0.01), (900.0, 0.02), (600.0, 0.1)];
 
 fn measure(set: &Set, first_random: u64) -> Result<(Measured, TrainingReport), TrainingError> {
     let events = set.events(first_random);
-    let tracked = TrackedFields::new(&set.variables, 1);
+    let tracked = TrackedFields::new(&set.variables, &[]);
     let mut dataset = Dataset::new(set.variables.clone()).with_tracked_fields(tracked.clone());
     let seen = |at: usize, event: &Event| {
         let value = |name: &str| event.drawn.values[name[1..].parse::<usize>().unwrap()].as_deref();
         tracked.build_event(
             &at.to_string(),
             event.time,
-            std::slice::from_ref(&event.drawn.entity),
+            event.drawn.entity.as_slice(),
             value,
         )
     };

@@ -274,7 +274,8 @@ impl Evaluate {
             events += 1;
             seen += usize::from(seen_rows.contains(&hash_row(&event)));
         })?;
-        if seen > 0 {
+        // Without times and ids, equal rows need not be the same event.
+        if seen > 0 && columns.event_time.is_some() {
             notes.push(format!(
                 "{seen} of {events} events of {path} are also among those that train, with the same values: figures on \
                  them are too good. Measure on events that the model has not seen."

@@ -35,7 +35,7 @@ fn dataset(rows: u32) -> Dataset {
         .enumerate()
         .map(|(at, kind)| Variable::new(format!("v{at}"), *kind));
     let mut dataset = Dataset::new(variables.collect());
-    let tracked = TrackedFields::new(dataset.variables(), 1);
+    let tracked = TrackedFields::new(dataset.variables(), &[]);
     dataset = dataset.with_tracked_fields(tracked.clone());
     for n in 0..rows {
         let r = u32::try_from(mix_bits(u64::from(n)) >> 40).unwrap();
@@ -67,12 +67,13 @@ fn dataset(rows: u32) -> Dataset {
         let time = i64::from(n) * DAY / 24;
         let value = |name: &str| values[name[1..].parse::<usize>().unwrap()];
         let entity = (r % 40 > 0).then(|| format!("customer {}", r % 40));
-        let seen = tracked.build_event(&n.to_string(), time, std::slice::from_ref(&entity), value);
+        let seen = tracked.build_event(&n.to_string(), time, entity.as_slice(), value);
         let row = EventRow {
             values: &values,
             event_time: Some(time),
             entity: entity.as_deref(),
             tracked: Some(&seen),
+            label_time: Some(time),
             label: if r.is_multiple_of(7) {
                 EventLabel::Fraud
             } else {

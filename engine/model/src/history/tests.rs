@@ -17,7 +17,7 @@ fn event(id: u32, time: i64, price: f32, category: u32) -> EntityEvent {
 }
 
 fn feature(profile: &EntityHistory, event: &EntityEvent, name: &str) -> f64 {
-    let features = TrackedFields::new([], 1).features();
+    let features = TrackedFields::new([], &[]).features();
     let at = features
         .iter()
         .position(|feature| feature.name == name)
@@ -240,6 +240,6 @@ proptest! {
         if let Some(event) = events.first() {
             prop_assert_eq!(profile(&events).features(event).len(), HISTORY_FEATURES);
         }
-        prop_assert_eq!(TrackedFields::new([], 1).features().len(), HISTORY_FEATURES);
+        prop_assert_eq!(TrackedFields::new([], &[]).features().len(), HISTORY_FEATURES);
     }
 }

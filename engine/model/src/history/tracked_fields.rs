@@ -74,18 +74,18 @@ pub struct TrackedFields {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HistoryKey {
-    /// An entity of the event by its place: 1 is the second.
-    Entity(usize),
+    /// The entity of a further entity type.
+    Entity(String),
     /// The value of a variable.
     Variable(Variable),
 }
 
 impl HistoryKey {
-    /// The name for tables: the variable, or such as `entity 2`.
-    pub fn name(&self) -> String {
+    /// The name for tables: the entity type, or the variable.
+    pub fn name(&self) -> &str {
         match self {
-            Self::Entity(place) => format!("entity {}", place + 1),
-            Self::Variable(variable) => variable.name.clone(),
+            Self::Entity(entity_type) => entity_type,
+            Self::Variable(variable) => &variable.name,
         }
     }
 }
@@ -112,9 +112,12 @@ pub struct TrackedEvent {
 }
 
 impl TrackedFields {
-    /// Chooses the fields to track and the keys of an event type with these variables, whose events have so many
-    /// entities. The order of the variables does not matter.
-    pub fn new<'v>(variables: impl IntoIterator<Item = &'v Variable>, entities: usize) -> Self {
+    /// Chooses the fields to track and the keys of an event type with these variables and, beside the first, these
+    /// entity types. The order of the variables does not matter.
+    pub fn new<'v>(
+        variables: impl IntoIterator<Item = &'v Variable>,
+        further_entity_types: &[String],
+    ) -> Self {
         let mut variables: Vec<&Variable> = variables.into_iter().collect();
         variables.sort_by(|a, b| a.name.cmp(&b.name));
         let of = |kind: VariableType| {
@@ -128,7 +131,8 @@ impl TrackedFields {
             variable.kind != VariableType::Categorical || is_key_name(&variable.name)
         });
         let keys = keys.map(|variable| HistoryKey::Variable((*variable).clone()));
-        let more_entities = (1..entities).map(HistoryKey::Entity);
+        let more_entities = further_entity_types.iter().cloned();
+        let more_entities = more_entities.map(HistoryKey::Entity);
         Self {
             price: of(VariableType::Price)
                 .next()
@@ -158,13 +162,13 @@ impl TrackedFields {
         self.keys.as_deref().unwrap_or_default()
     }
 
-    /// An event as histories keep it: `time` in seconds since 1970, `entities` in the event's order (`None` for an
-    /// unknown one), `value` gives the value of a variable.
+    /// An event as histories keep it: `time` in seconds since 1970, `entities` as `type#id` in any order (without a type
+    /// where there is only one), `value` gives the value of a variable.
     pub fn build_event<'v>(
         &self,
         id: &str,
         time: i64,
-        entities: &[Option<String>],
+        entities: &[String],
         value: impl Fn(&str) -> Option<&'v str>,
     ) -> TrackedEvent {
         let value = |name: &str| value(name).and_then(parse::trim_present_value);
@@ -178,9 +182,12 @@ impl TrackedFields {
             *place =
                 value(&variable.name).and_then(|value| find_category_key(variable.kind, value));
         }
-        let entity = |place: usize| entities.get(place).cloned().flatten();
+        let entity = entities.iter().find(|entity| !self.is_further(entity));
         let more = self.keys().iter().map(|key| match key {
-            HistoryKey::Entity(place) => entity(*place),
+            HistoryKey::Entity(entity_type) => entities
+                .iter()
+                .find(|entity| has_type(entity, entity_type))
+                .cloned(),
             HistoryKey::Variable(variable) => {
                 value(&variable.name).and_then(|value| hash_key(variable, value))
             }
@@ -194,8 +201,15 @@ impl TrackedFields {
         };
         TrackedEvent {
             event,
-            keys: std::iter::once(entity(0)).chain(more).collect(),
+            keys: std::iter::once(entity.cloned()).chain(more).collect(),
         }
+    }
+
+    /// Whether an entity is of one of the further entity types, so that its history is not that of the entity.
+    fn is_further(&self, entity: &str) -> bool {
+        self.keys().iter().any(
+            |key| matches!(key, HistoryKey::Entity(entity_type) if has_type(entity, entity_type)),
+        )
     }
 
     /// The event as the history of its key at `place` keeps it, where 0 is the entity. In the history of another key,
@@ -250,7 +264,7 @@ impl TrackedFields {
 
     /// What these numbers are, in their order: those of the entity's history, then those of each key's.
     pub fn features(&self) -> Vec<HistoryFeature> {
-        let keys = self.keys().iter().map(|key| Some(key.name()));
+        let keys = self.keys().iter().map(|key| Some(key.name().to_owned()));
         std::iter::once(None)
             .chain(keys)
             .enumerate()
@@ -286,6 +300,13 @@ impl TrackedFields {
             })
             .collect()
     }
+}
+
+/// Whether an entity such as `customer#17` is of a type.
+fn has_type(entity: &str, entity_type: &str) -> bool {
+    entity
+        .split_once('#')
+        .is_some_and(|(of, _)| of == entity_type)
 }
 
 /// The key of a value, hashed because it may be personal; `None` where the value says that it is not known. Case and, in
@@ -349,7 +370,7 @@ mod tests {
             Variable::new("browser", VariableType::UserAgent),
             Variable::new("ip", VariableType::IpAddress),
         ];
-        TrackedFields::new(&variables, 1)
+        TrackedFields::new(&variables, &[])
     }
 
     #[test]
@@ -405,10 +426,10 @@ mod tests {
     #[test]
     fn the_keys_are_those_that_tell_most() {
         let variable = |(name, kind): &(&str, VariableType)| Variable::new(*name, *kind);
-        let names = |variables: &[(&str, VariableType)], entities| {
+        let names = |variables: &[(&str, VariableType)], further: &[String]| {
             let variables: Vec<Variable> = variables.iter().map(variable).collect();
-            let keys = TrackedFields::new(&variables, entities);
-            let names: Vec<String> = keys.keys().iter().map(HistoryKey::name).collect();
+            let keys = TrackedFields::new(&variables, further);
+            let names: Vec<&str> = keys.keys().iter().map(HistoryKey::name).collect();
             names.join(" ")
         };
         let shop = [
@@ -420,14 +441,14 @@ mod tests {
             ("mail", VariableType::EmailAddress),
             ("total", VariableType::Price),
         ];
-        assert_eq!(names(&shop, 1), "device mail client_ip");
-        assert_eq!(names(&shop, 2), "entity 2 device mail");
+        assert_eq!(names(&shop, &[]), "device mail client_ip");
+        assert_eq!(names(&shop, &["card".to_owned()]), "card device mail");
         let transfers = [
             ("beneficiary_iban", VariableType::Categorical),
             ("channel", VariableType::Categorical),
             ("order_id", VariableType::Categorical),
         ];
-        assert_eq!(names(&transfers, 1), "beneficiary_iban");
+        assert_eq!(names(&transfers, &[]), "beneficiary_iban");
     }
 
     #[test]
@@ -445,11 +466,10 @@ mod tests {
 
     #[test]
     fn the_history_of_a_key_tells_its_entities_apart() {
-        let tracked = TrackedFields::new(&[Variable::new("device", VariableType::Fingerprint)], 1);
-        let event = |entity: &str| {
-            let entity = Some(entity.to_owned());
-            tracked.build_event("1", 0, &[entity], |_| Some("d1"))
-        };
+        let tracked =
+            TrackedFields::new(&[Variable::new("device", VariableType::Fingerprint)], &[]);
+        let event =
+            |entity: &str| tracked.build_event("1", 0, &[entity.to_owned()], |_| Some("d1"));
         let of_key = |entity: &str| {
             let event = event(entity);
             assert_eq!(
@@ -471,12 +491,28 @@ mod tests {
     }
 
     #[test]
+    fn entities_are_found_by_their_type() {
+        let tracked = TrackedFields::new([], &["card".to_owned()]);
+        let keys = |entities: &[&str]| {
+            let entities: Vec<String> =
+                entities.iter().map(|entity| (*entity).to_owned()).collect();
+            let keys = tracked.build_event("1", 0, &entities, |_| None).keys;
+            let keys: Vec<String> = keys.into_iter().map(Option::unwrap_or_default).collect();
+            keys.join(" ")
+        };
+        assert_eq!(keys(&["customer#1", "card#9"]), "customer#1 card#9");
+        assert_eq!(keys(&["card#9", "customer#1"]), "customer#1 card#9");
+        assert_eq!(keys(&["card#9"]), " card#9");
+        assert_eq!(keys(&["customer#1", "customer#1"]), "customer#1 ");
+    }
+
+    #[test]
     fn what_a_release_without_keys_stored_has_none() {
         let stored = r#"{"price":"total","categories":[]}"#;
         let tracked: TrackedFields = serde_json::from_str(stored).unwrap();
         assert_eq!(tracked.feature_count(), BASE_FEATURES);
         assert_eq!(serde_json::to_string(&tracked).unwrap(), stored);
-        let event = tracked.build_event("1", 0, &[Some("ann".to_owned())], |_| None);
+        let event = tracked.build_event("1", 0, &["ann".to_owned()], |_| None);
         assert_eq!(event.keys.len(), 1);
     }
 }

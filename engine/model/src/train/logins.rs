@@ -254,13 +254,13 @@ mod tests {
             "browser" => Some(values[1].as_str()),
             _ => Some("true"),
         };
-        let event = tracked.build_event(id, time, &[Some(account.to_string())], value);
+        let event = tracked.build_event(id, time, &[account.to_string()], value);
         (values, event)
     }
 
     /// Accounts that always use one network and one browser. Every twentieth is taken over by a stranger.
     fn logins(accounts: u64) -> Dataset {
-        let tracked = TrackedFields::new(&variables(), 1).without_keys();
+        let tracked = TrackedFields::new(&variables(), &[]).without_keys();
         let mut dataset = Dataset::new(variables()).with_tracked_fields(tracked.clone());
         for account in 0..accounts {
             for visit in 0..4_u64 {
@@ -336,7 +336,7 @@ mod tests {
         };
         assert_eq!(refused(&logins(300)), ["Too few entities"]);
         let empty = Dataset::new(variables())
-            .with_tracked_fields(TrackedFields::new(&variables(), 1).without_keys());
+            .with_tracked_fields(TrackedFields::new(&variables(), &[]).without_keys());
         assert_eq!(
             refused(&empty),
             [

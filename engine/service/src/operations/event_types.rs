@@ -213,7 +213,7 @@ pub(crate) async fn track_histories(
     });
     let typed: Vec<model::Variable> = typed.collect();
     let before = event_type.history_settings.clone();
-    let chosen = TrackedFields::new(&typed, event_type.entity_types.len());
+    let chosen = TrackedFields::new(&typed, event_type.entity_types.get(1..).unwrap_or_default());
     let settings = event_type
         .history_settings
         .get_or_insert_with(|| HistorySettings {

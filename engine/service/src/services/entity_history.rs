@@ -31,6 +31,9 @@ use store::table::{self, Item, Key};
 
 /// How often a write is retried on write conflict.
 const MAX_WRITE_ATTEMPTS: u32 = 200;
+/// The same for the history of a key beside the entity. A key that so many events share at the same moment (an address of
+/// a proxy, a large merchant) tells little of each, and must not hold up their predictions.
+const MAX_KEY_WRITE_ATTEMPTS: u32 = 20;
 /// The pause between two attempts: the first, and the longest.
 const PAUSE_RANGE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(40)];
 /// Items that are filled in with one transaction: the most that DynamoDB accepts.
@@ -73,6 +76,8 @@ pub(crate) struct EventInHistory {
 #[derive(Debug)]
 struct KeyHistory {
     key: Key,
+    /// Whether it is the entity's.
+    of_entity: bool,
     known: VersionedHistory,
     event: EntityEvent,
 }
@@ -139,6 +144,7 @@ impl EntityHistoryStore {
                 }
                 in_history.histories.push(KeyHistory {
                     key,
+                    of_entity: place == 0,
                     known,
                     event: of_key,
                 });
@@ -165,8 +171,7 @@ impl EntityHistoryStore {
                     known.history.note_label(of_key.event.id, is_bad, known_at);
                 }
             };
-            self.change_history(&of_key.key, of_key.known.clone(), add)
-                .await
+            self.change_key_history(of_key, add).await
         });
         try_join_all(changes).await?;
         Ok(())
@@ -192,8 +197,7 @@ impl EntityHistoryStore {
             let note = |known: &mut VersionedHistory| {
                 known.history.note_label(of_key.event.id, is_bad, known_at);
             };
-            self.change_history(&of_key.key, of_key.known.clone(), note)
-                .await
+            self.change_key_history(of_key, note).await
         });
         try_join_all(changes).await?;
         Ok(())
@@ -326,19 +330,58 @@ impl EntityHistoryStore {
         }
     }
 
-    /// Changes an item, starting from `known`; on write conflict it is read again.
+    /// Changes the history of a key of an event. Where too many others write the history of a key beside the entity, it
+    /// goes without this change.
+    async fn change_key_history(
+        &self,
+        of_key: &KeyHistory,
+        change: impl Fn(&mut VersionedHistory),
+    ) -> Result<()> {
+        let (key, known) = (&of_key.key, of_key.known.clone());
+        if of_key.of_entity {
+            return self.change_history(key, known, change).await;
+        }
+        if !self
+            .try_change_history(key, known, change, MAX_KEY_WRITE_ATTEMPTS)
+            .await?
+        {
+            tracing::warn!("the history of a key that many events share goes without one of them");
+        }
+        Ok(())
+    }
+
     async fn change_history(
+        &self,
+        key: &Key,
+        known: VersionedHistory,
+        change: impl Fn(&mut VersionedHistory),
+    ) -> Result<()> {
+        if self
+            .try_change_history(key, known, change, MAX_WRITE_ATTEMPTS)
+            .await?
+        {
+            return Ok(());
+        }
+        Err(Error::throttling(
+            "Rate exceeded: too many events of one entity at once.",
+        ))
+    }
+
+    /// Changes an item, starting from `known`; on write conflict it is read again, so many times. Returns whether the
+    /// item has the change.
+    async fn try_change_history(
         &self,
         key: &Key,
         mut known: VersionedHistory,
         change: impl Fn(&mut VersionedHistory),
-    ) -> Result<()> {
-        for attempt in 0..MAX_WRITE_ATTEMPTS {
+        attempts: u32,
+    ) -> Result<bool> {
+        for attempt in 0..attempts {
             let mut changed = known.clone();
             change(&mut changed);
             // There is also nothing to change if the conflict was with our own write, sent again by the SDK.
             if changed == known {
-                return Ok(());
+                return Ok(true);
             }
             let item = self.build_item(key, &changed)?;
             if self
@@ -347,14 +390,12 @@ impl EntityHistoryStore {
                 .put_if_unchanged(item, known.revision)
                 .await?
             {
-                return Ok(());
+                return Ok(true);
             }
             pause_randomly(attempt, PAUSE_RANGE).await;
             known = self.load_history(key).await?;
         }
-        Err(Error::throttling(
-            "Rate exceeded: too many events of one entity at once.",
-        ))
+        Ok(false)
     }
 
     /// The item to write, with its revision increased.

@@ -52,8 +52,8 @@ pub fn is_nobody(entity_id: &str) -> bool {
     entity_id.eq_ignore_ascii_case(NOBODY)
 }
 
-/// The entities of an event in their order; `None` for one that is unknown, which has no history.
-pub fn list_history_entities(event: &StoredEvent) -> Vec<Option<String>> {
+/// The entities of an event that have histories, as `type#id`: all but the unknown one.
+pub fn list_history_entities(event: &StoredEvent) -> Vec<String> {
     let entity = |entity: &EventEntity| {
         let EventEntity {
             entity_type,
@@ -61,5 +61,5 @@ pub fn list_history_entities(event: &StoredEvent) -> Vec<Option<String>> {
         } = entity;
         (!is_nobody(entity_id)).then(|| format!("{entity_type}#{entity_id}"))
     };
-    event.entities.iter().map(entity).collect()
+    event.entities.iter().filter_map(entity).collect()
 }

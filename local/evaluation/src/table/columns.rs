@@ -165,7 +165,7 @@ impl EventColumns {
             .iter()
             .filter_map(|column| Some(Variable::new(&column.name, column.kind?)))
             .collect::<Vec<Variable>>();
-        let tracked_fields = event_time.map(|_| TrackedFields::new(&variables, 1));
+        let tracked_fields = event_time.map(|_| TrackedFields::new(&variables, &[]));
         let name = |column: usize| headers[column].clone();
         Ok(Self {
             label: name(label),

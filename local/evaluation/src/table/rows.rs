@@ -113,7 +113,7 @@ impl EventTable<'_> {
         let entity = places.entity.and_then(|place| cells.get(place));
         let entity = present_value(entity.map(AsRef::as_ref)).map(str::to_owned);
         let id = format!("{}#{number}", self.path.display());
-        Some(tracked_fields.build_event(&id, time, &[entity], value))
+        Some(tracked_fields.build_event(&id, time, entity.as_slice(), value))
     }
 
     /// A row as the model takes it. `values` are those of the variables, in their order.

@@ -320,7 +320,11 @@ async fn add_event(
     let row = EventRow {
         values: &values,
         event_time,
-        entity: entities.first().and_then(Option::as_deref),
+        // With histories, the entity is the one whose history is meant.
+        entity: match &tracked {
+            Some(tracked) => tracked.keys.first().and_then(Option::as_deref),
+            None => entities.first().map(String::as_str),
+        },
         tracked: tracked.as_ref(),
         label: label_of,
         label_time: label.and_then(|label| seconds(&label.label_timestamp)),
