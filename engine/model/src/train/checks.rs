@@ -12,6 +12,8 @@ use crate::variable::VariableType;
 
 /// A variable gets a message if more than this share of its values is missing. Amazon does not publish its threshold.
 const MANY: f64 = 0.5;
+/// The title of that message.
+pub(super) const MISSING_VALUES: &str = "Missing values";
 
 /// Checks a data set. `labels` say for each event whether it counts as fraud in training; `None` if it is left out.
 pub(super) fn check_data(
@@ -187,7 +189,7 @@ fn check_variables(dataset: &Dataset, options: &TrainingOptions, findings: &mut 
             findings.add(
                 Severity::Warning,
                 Some(name),
-                "Missing values",
+                MISSING_VALUES,
                 format!("Greater than 50% values for {name} are missing from your training dataset. Consider modifying {name} in your dataset and re-training to improve performance."),
             );
         }

@@ -5,7 +5,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::messages::{Findings, Severity};
+use super::checks::MISSING_VALUES;
+use super::messages::{Findings, Severity, TrainingMessage};
 use crate::dataset::{Dataset, ValueColumn};
 use crate::metrics::Ranking;
 use crate::parse;
@@ -48,9 +49,14 @@ pub(super) fn find_leaks(dataset: &Dataset, labels: &[Option<bool>], findings: &
                 ValueColumn::Texts(texts) => explain_telling_value(texts, labels, classes),
             });
         if let Some(why) = found {
+            // Nobody should fill a column that knows the label.
+            let advises_to_fill = |message: &TrainingMessage| {
+                message.title == MISSING_VALUES && message.field.as_deref() == Some(name)
+            };
+            findings.0.retain(|message| !advises_to_fill(message));
             warn(findings, name, &format!("{why} {ADVICE}"));
-        }
-        if let (VariableType::DateTime, ValueColumn::Texts(texts)) = (variable.kind, column) {
+        } else if let (VariableType::DateTime, ValueColumn::Texts(texts)) = (variable.kind, column)
+        {
             check_later_times(dataset, texts, name, findings);
         }
     }
@@ -193,6 +199,7 @@ fn check_later_times(dataset: &Dataset, texts: &Texts, name: &str, findings: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::TrainingOptions;
     use crate::{EventLabel, EventRow, Variable};
 
     /// The warnings about the only column of 400 events, of which every fourth is fraud.
@@ -277,6 +284,24 @@ mod tests {
             |row, _| Some(format!("2026-12-{:02}", row % 28 + 1)),
             &["more than a day later than the event in 400 of 400"],
         );
+    }
+
+    #[test]
+    fn nobody_is_advised_to_fill_a_leak() {
+        let mut dataset = Dataset::new(vec![Variable::new("x", VariableType::DateTime)]);
+        let labels: Vec<Option<bool>> = (0..400).map(|row| Some(row % 4 == 0)).collect();
+        for fraud in labels.iter().flatten() {
+            let event = EventRow {
+                values: &[fraud.then_some("2026-05-29")],
+                ..EventRow::default()
+            };
+            dataset.push(&event).unwrap();
+        }
+        let found =
+            super::super::checks::check_data(&dataset, &labels, &TrainingOptions::default());
+        let of_column = found.iter().filter(|message| message.field.is_some());
+        let titles: Vec<&str> = of_column.map(|message| message.title.as_str()).collect();
+        assert_eq!(titles, ["May know the label"]);
     }
 
     #[test]
