@@ -109,34 +109,20 @@ impl Evaluate {
         let mut rules = detector
             .map(|detector| self.apply_detector(detector, columns))
             .transpose()?;
-        let TrainingData {
-            dataset,
-            look_ups,
-            real_label_times,
-            row_notes,
-            repeated_ids,
-            newest,
-            seen_rows,
-        } = self.read_training_data(columns, &test, test_start)?;
-        let labels = self.labels.unwrap_or(if real_label_times {
-            LabelMaturity::Maturing
-        } else {
-            LabelMaturity::Final
-        });
+        let data = self.read_training_data(columns, &test, test_start)?;
         let start = Instant::now();
-        // Where the test is newer than all that trains, a model of its first day knows only the labels that had come.
-        let as_of = test_start.filter(|start| newest.is_some_and(|newest| newest <= *start));
-        let (model, training) = self.train_model(&dataset, labels, as_of)?;
+        let (model, training) = self.train_model(&data, test_start)?;
         let training_seconds = start.elapsed().as_secs_f64();
-        let histories = EntityHistories::of_dataset(&dataset);
-        drop(dataset);
+        let histories = EntityHistories::of_dataset(&data.dataset);
+        // It is large, and no longer needed.
+        drop(data.dataset);
 
         let histories = self.read_histories(columns, &test, histories)?;
         let (scored, times, test_notes) = self.score_test_events(
             columns,
             &test,
             &model,
-            &look_ups,
+            &data.look_ups,
             &histories,
             rules.as_mut(),
         )?;
@@ -155,12 +141,18 @@ impl Evaluate {
             },
             timestamp: columns.event_time.clone(),
             columns: columns.inferred.clone(),
-            broken_rows: row_notes.broken,
-            row_notes: self.describe_rows(&row_notes, &test, &test_notes),
-            repeated_ids,
-            test_notes: self.describe_test(columns, &test, test_start, newest, &seen_rows)?,
+            broken_rows: data.row_notes.broken,
+            row_notes: self.describe_rows(&data.row_notes, &test, &test_notes),
+            repeated_ids: data.repeated_ids,
+            test_notes: self.describe_test(
+                columns,
+                &test,
+                test_start,
+                data.newest,
+                &data.seen_rows,
+            )?,
             score_promises: check_promises(&scored),
-            measures: Measures::new(&scored, &columns.variables, &look_ups),
+            measures: Measures::new(&scored, &columns.variables, &data.look_ups),
             rules_only: rules.map(|rules| rules.measure(&scored)),
             training,
             training_seconds,
@@ -434,10 +426,16 @@ impl Evaluate {
 
     fn train_model(
         &self,
-        dataset: &Dataset,
-        labels: LabelMaturity,
-        as_of: Option<i64>,
+        data: &TrainingData,
+        test_start: Option<i64>,
     ) -> Result<(Model, TrainingReport), EvaluateError> {
+        let labels = self.labels.unwrap_or(if data.real_label_times {
+            LabelMaturity::Maturing
+        } else {
+            LabelMaturity::Final
+        });
+        // Where the test is newer than all that trains, a model of its first day knows only the labels that had come.
+        let is_newer = |start: &i64| data.newest.is_some_and(|newest| newest <= *start);
         let options = TrainingOptions {
             labels_are: match labels {
                 LabelMaturity::Final => LabelsAre::Final,
@@ -446,12 +444,12 @@ impl Evaluate {
             // Events without a label cannot be learnt from; a file of one column is accepted, too.
             unlabelled: Some(model::UnlabelledTreatment::Ignore),
             min_variables: 1,
-            as_of,
+            as_of: test_start.filter(is_newer),
             seed: self.seed,
             ..TrainingOptions::default()
         };
         let bar = show_training_bar(self.json);
-        let trained = model::train_model(dataset, &options, &mut |progress| {
+        let trained = model::train_model(&data.dataset, &options, &mut |progress| {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,

@@ -98,13 +98,6 @@ pub(super) fn fit_variable(
         .map(|(name, numbers)| ((*name).to_owned(), by_row(numbers)))
         .collect();
     let days = matches!(reading, ValueReader::Date { .. }).then(|| columns[0].1.clone());
-    let addresses: Option<Vec<Option<u32>>> = (reading == ValueReader::Ip).then(|| {
-        let address = by_row(&numbers[0]);
-        address
-            .iter()
-            .map(|number| read_ipv4_number(Some(*number)))
-            .collect()
-    });
     drop(numbers);
     let mut levels: Vec<KeyLevel> = Vec::new();
     for keys in &keys {
@@ -132,16 +125,26 @@ pub(super) fn fit_variable(
         .iter()
         .flat_map(|level| [format!("{level} lift"), format!("{level} frequency")]);
     columns.extend(names.zip(fitted.columns));
-    if let Some(addresses) = addresses {
-        let (bad, nearness) = fit_nearness(&addresses, rows.labels, rows.plan);
-        encoder.bad_addresses = Some(bad);
-        columns.extend(list_nearness_names().into_iter().zip(nearness));
+    if reading == ValueReader::Ip {
+        encoder.bad_addresses = Some(add_nearness(&mut columns, rows));
     }
     FittedVariable {
         encoder,
         columns,
         days,
     }
+}
+
+/// Adds the nearness of IP addresses to those of fraud to the columns of a variable, and returns the latter.
+fn add_nearness(columns: &mut Vec<(String, Vec<f64>)>, rows: &TrainingRows<'_>) -> BadAddresses {
+    // The first of the numbers that are read of an address is the address.
+    let addresses = columns[0].1.iter();
+    let addresses: Vec<Option<u32>> = addresses
+        .map(|number| read_ipv4_number(Some(*number)))
+        .collect();
+    let (bad, nearness) = fit_nearness(&addresses, rows.labels, rows.plan);
+    columns.extend(list_nearness_names().into_iter().zip(nearness));
+    bad
 }
 
 /// The address that is the first number of an IPv4 address's reading.

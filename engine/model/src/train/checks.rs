@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::leaks::find_leaks;
-use super::messages::{Findings, Severity, TrainingMessage};
+use super::messages::{Findings, MISSING_VALUES, Severity, TrainingMessage};
 use super::options::{ModelType, TrainingOptions};
 use crate::dataset::{Dataset, EventLabel, ValueColumn};
 use crate::text_shape;
@@ -12,8 +12,6 @@ use crate::variable::VariableType;
 
 /// A variable gets a message if more than this share of its values is missing. Amazon does not publish its threshold.
 const MANY: f64 = 0.5;
-/// The title of that message.
-pub(super) const MISSING_VALUES: &str = "Missing values";
 
 /// Checks a data set. `labels` say for each event whether it counts as fraud in training; `None` if it is left out.
 pub(super) fn check_data(

@@ -5,8 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::checks::MISSING_VALUES;
-use super::messages::{Findings, Severity, TrainingMessage};
+use super::messages::{Findings, MISSING_VALUES, Severity, TrainingMessage};
 use crate::dataset::{Dataset, ValueColumn};
 use crate::metrics::Ranking;
 use crate::parse;
@@ -199,7 +198,6 @@ fn check_later_times(dataset: &Dataset, texts: &Texts, name: &str, findings: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::TrainingOptions;
     use crate::{EventLabel, EventRow, Variable};
 
     /// The warnings about the only column of 400 events, of which every fourth is fraud.
@@ -297,10 +295,14 @@ mod tests {
             };
             dataset.push(&event).unwrap();
         }
-        let found =
-            super::super::checks::check_data(&dataset, &labels, &TrainingOptions::default());
-        let of_column = found.iter().filter(|message| message.field.is_some());
-        let titles: Vec<&str> = of_column.map(|message| message.title.as_str()).collect();
+        let mut findings = Findings::default();
+        findings.add(Severity::Warning, Some("x"), MISSING_VALUES, "Fill it.");
+        find_leaks(&dataset, &labels, &mut findings);
+        let titles: Vec<&str> = findings
+            .0
+            .iter()
+            .map(|message| message.title.as_str())
+            .collect();
         assert_eq!(titles, ["May know the label"]);
     }
 

@@ -27,6 +27,9 @@ pub struct TrainingMessage {
     pub content: String,
 }
 
+/// The title of the message about a column that is mostly empty.
+pub(super) const MISSING_VALUES: &str = "Missing values";
+
 /// The messages found so far.
 #[derive(Default)]
 pub(super) struct Findings(pub Vec<TrainingMessage>);
