@@ -51,8 +51,8 @@ pub(crate) struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// Replays the records, and prints what happened to each object.
-    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+    /// Refuses to empty a queue at AWS into the local folder.
+    fn check_target(&self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         if !self.dry_run && !workspace.is_remote() && is_aws_url(&self.source) {
             return Err(format!(
                 "{} is a queue at AWS, and without --aws its messages would be decided in the local folder only and then deleted; \
@@ -61,6 +61,12 @@ impl ReplayArgs {
             )
             .into());
         }
+        Ok(())
+    }
+
+    /// Replays the records, and prints what happened to each object.
+    pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        self.check_target(workspace)?;
         let mapping = workspace.read_mapping()?;
         let mapping = Arc::new(mapping.with_locations(workspace.read_locations()?));
         let opened = workspace
@@ -122,7 +128,7 @@ impl ReplayArgs {
             print_result(self.json, &replayed, text)?;
         }
         ended?;
-        Ok(closed?)
+        closed
     }
 }
 

@@ -123,7 +123,7 @@ struct HeldGroups {
 impl HeldGroups {
     fn new(url: &str) -> Self {
         Self {
-            is_fifo: url.ends_with(".fifo"),
+            is_fifo: url.rsplit_once('.').is_some_and(|(_, end)| end == "fifo"),
             groups: HashSet::new(),
         }
     }
