@@ -2,6 +2,8 @@
 //!
 //! SQS and Kinesis speak it. Their SDKs would make each function larger for one call; see docs/decisions/0027.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -13,6 +15,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
 use serde_json::Value;
 use thiserror::Error;
+
+/// The time of a call that reads records.
+const READ: Duration = Duration::from_secs(30);
 
 /// A call that failed.
 #[derive(Debug, Error)]
@@ -49,9 +54,16 @@ impl AwsJsonClient {
         Self::new(config, "sqs", "AmazonSQS", "1.0")
     }
 
-    /// A client of Kinesis Data Streams.
+    /// A client of Kinesis Data Streams. Its calls have more time than others: a read may bring 10 MiB.
     pub fn kinesis(config: &SdkConfig) -> Self {
-        Self::new(config, "kinesis", "Kinesis_20131202", "1.1")
+        let given = config.timeout_config().map(TimeoutConfig::to_builder);
+        let timeouts = given
+            .unwrap_or_else(TimeoutConfig::builder)
+            .operation_attempt_timeout(READ)
+            .operation_timeout(READ)
+            .build();
+        let config = config.to_builder().timeout_config(timeouts).build();
+        Self::new(&config, "kinesis", "Kinesis_20131202", "1.1")
     }
 
     fn new(

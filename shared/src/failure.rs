@@ -4,6 +4,7 @@
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use event::{VariableName, Variables};
+use pacing::CIRCUIT_OPEN;
 
 pub use mapping::failure::{Failure, Rejection, Retry, ServiceRefusal};
 
@@ -123,6 +124,10 @@ impl CallError {
                 })
             }
             SetUp => Failure::set_up(format!("{call:?}: {}", self.code)),
+            // The message of an engine whose own circuit to an endpoint is open; its text is not logged.
+            Transient if self.message.contains(CIRCUIT_OPEN) => {
+                Failure::retry(format!("{call:?}: {}: {CIRCUIT_OPEN}", self.code))
+            }
             Transient | NoEvent => Failure::retry(format!("{call:?}: {}", self.code)),
         }
     }
@@ -167,18 +172,20 @@ pub fn dependency_failure<E: ProvideErrorMetadata, R>(
 
 /// Why a record is delivered again, as a dimension of metrics: one of a few words.
 pub fn name_cause(retry: &Retry) -> &'static str {
-    let has = |parts: &[&str]| parts.iter().any(|part| retry.cause.contains(part));
+    // Services differ in their spelling: S3 has `RequestTimeout`.
+    let cause = retry.cause.to_ascii_lowercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| cause.contains(part));
     if retry.set_up {
         "set-up"
-    } else if has(&["circuit open"]) {
+    } else if has(&[CIRCUIT_OPEN]) {
         "circuit-open"
-    } else if has(&["Throttl", "ThroughputExceeded", "LimitExceeded", "SlowDown"]) {
+    } else if has(&["throttl", "throughputexceeded", "limitexceeded", "slowdown"]) {
         "throttled"
     } else if has(&["timeout", "no connection", "response not readable"]) {
         "network"
     } else if has(&["not reached", "not finished", "in time"]) {
         "no-time"
-    } else if has(&["Conflict", "keeps changing"]) {
+    } else if has(&["conflict", "keeps changing"]) {
         "conflict"
     } else {
         "other"
@@ -300,7 +307,14 @@ mod tests {
                 "throttled",
             ),
             ("GetEventPrediction: circuit open", "circuit-open"),
+            (
+                "GetEventPrediction: ResourceUnavailableException: circuit open",
+                "circuit-open",
+            ),
             ("BatchGetItem: timeout", "network"),
+            ("PutObject: RequestTimeout", "network"),
+            ("PutObject: SlowDown", "throttled"),
+            ("PutItem: TransactionConflictException", "conflict"),
             ("not reached", "no-time"),
             ("not parked in time", "no-time"),
             ("UpdateEventLabel: the label keeps changing", "conflict"),
@@ -316,6 +330,29 @@ mod tests {
             panic!("a retry")
         };
         assert_eq!(name_cause(&retry), "set-up");
+    }
+
+    #[test]
+    fn an_open_circuit_of_an_endpoint_is_told_and_no_other_message() {
+        let cases = [
+            (
+                "External model 'x' could not be asked: circuit open",
+                "circuit-open",
+            ),
+            ("External model 'x' could not be asked", "other"),
+        ];
+        for (message, want) in cases {
+            let error = CallError {
+                class: Transient,
+                code: "ResourceUnavailableException".into(),
+                message: message.into(),
+            };
+            let Failure::Retry(retry) = error.into_failure(ServiceCall::GetEventPrediction) else {
+                panic!("a retry")
+            };
+            assert_eq!(name_cause(&retry), want, "{message}");
+            assert!(!retry.cause.contains("External"), "{}", retry.cause);
+        }
     }
 
     #[test]

@@ -223,6 +223,7 @@ impl IngestFunction {
                 .await
                 .map_err(|error| CallError::new(kind, &error))
         };
-        self.batcher.call_service(send).await.map(drop)
+        let event_id = order.event_id.as_str();
+        self.batcher.call_service(event_id, send).await.map(drop)
     }
 }

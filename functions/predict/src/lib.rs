@@ -524,7 +524,10 @@ impl PredictFunction {
                 .await
                 .map_err(|error| CallError::new(kind, &error))
         };
-        let answer = self.batcher.call_service(send).await?;
+        let answer = self
+            .batcher
+            .call_service(order.event_id.as_str(), send)
+            .await?;
         let prediction = prediction
             .lock()
             .map(|mut prediction| std::mem::take(&mut *prediction))

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::jitter::Jitter;
 
+/// How an error says that no call was made because a circuit is open.
+pub const CIRCUIT_OPEN: &str = "circuit open";
 /// So many failures in a row open the circuit.
 const FAILURES: u32 = 10;
 /// The least time without calls, in seconds. Up to as much again is drawn.
@@ -35,7 +37,12 @@ impl CircuitBreaker {
 
     /// Whether the pause is not over yet.
     pub fn is_pausing(&self, now: Duration) -> bool {
-        self.until.is_some_and(|until| now < until)
+        self.end_of_pause(now).is_some()
+    }
+
+    /// When the pause ends, if it is not over yet.
+    pub fn end_of_pause(&self, now: Duration) -> Option<Duration> {
+        self.until.filter(|until| now < *until)
     }
 
     /// Whether a call may be made now. After the pause the first one is the probe; further ones wait for its result, or for

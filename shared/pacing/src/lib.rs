@@ -7,4 +7,4 @@ mod circuit_breaker;
 mod jitter;
 
 pub use adaptive_rate::AdaptiveRate;
-pub use circuit_breaker::CircuitBreaker;
+pub use circuit_breaker::{CIRCUIT_OPEN, CircuitBreaker};

@@ -92,6 +92,8 @@ impl Batcher {
     ///    one after the other; a chunk has at most one of them.
     /// 2. `park` is called for each rejected record.
     ///
+    /// A batch of a stream first waits while the circuit is open.
+    ///
     /// What a phase has not done by its time limit becomes a retry; what it has done by then stays done. What is
     /// processed when the time for processing is over is still settled.
     #[expect(
@@ -108,6 +110,7 @@ impl Batcher {
         settle: impl AsyncFn(Vec<T>, &dyn Fn(usize, Result<U, Failure>)),
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
     ) -> BatchResults<U> {
+        self.wait_for_circuit(&records, ends.process).await;
         let groups = group_records(&records, subjects);
         let limits = ChunkLimits {
             concurrency: self.budget.concurrency,

@@ -4,11 +4,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pacing::{AdaptiveRate, CircuitBreaker};
+use pacing::{AdaptiveRate, CIRCUIT_OPEN, CircuitBreaker};
 use tokio::time::Instant;
 
-use super::{Batcher, Budget};
+use super::{Batcher, Budget, run_until};
 use crate::failure::{CallError, FailureClass};
+use crate::records::Record;
 
 /// What the next call depends on.
 pub(super) struct OutboundCalls {
@@ -18,6 +19,9 @@ pub(super) struct OutboundCalls {
     rate: Option<Mutex<AdaptiveRate>>,
     /// Absent if the service is in this process.
     breaker: Option<Mutex<CircuitBreaker>>,
+    /// The event whose failed call the breaker counted last. A record that alone makes the service fail comes again and again,
+    /// and says nothing about the others.
+    last_failed: Mutex<Option<String>>,
 }
 
 impl OutboundCalls {
@@ -29,6 +33,7 @@ impl OutboundCalls {
             start: Instant::now(),
             rate: rate.map(|calls| Mutex::new(AdaptiveRate::new(calls, seed))),
             breaker: (budget.is_remote).then(|| Mutex::new(CircuitBreaker::new(seed))),
+            last_failed: Mutex::default(),
         }
     }
 
@@ -56,7 +61,24 @@ impl OutboundCalls {
         breaker.is_none_or(|breaker| lock(breaker).admit_call(self.now()))
     }
 
-    fn note_result(&self, called: Duration, result: CallResult) {
+    /// Waits for the end of the breaker's pause, if there is one.
+    async fn wait_for_pause(&self) {
+        let breaker = self.breaker.as_ref();
+        let end = breaker.and_then(|breaker| lock(breaker).end_of_pause(self.now()));
+        if let Some(end) = end {
+            tokio::time::sleep_until(self.start + end).await;
+        }
+    }
+
+    /// Whether the failed call of the event counted last was of another event.
+    fn is_new_failure(&self, event_id: &str) -> bool {
+        let mut last = lock(&self.last_failed);
+        let is_new = last.as_deref() != Some(event_id);
+        *last = Some(event_id.to_owned());
+        is_new
+    }
+
+    fn note_result(&self, event_id: &str, called: Duration, result: CallResult) {
         let now = self.now();
         if let Some(rate) = &self.rate {
             match result {
@@ -68,7 +90,10 @@ impl OutboundCalls {
         if let Some(breaker) = &self.breaker {
             match result {
                 CallResult::Throttled | CallResult::Answered => lock(breaker).note_success(),
-                CallResult::Failed => lock(breaker).note_failure(now),
+                CallResult::Failed if self.is_new_failure(event_id) => {
+                    lock(breaker).note_failure(now);
+                }
+                CallResult::Failed => {}
             }
         }
     }
@@ -104,7 +129,7 @@ impl CallResult {
 }
 
 impl Batcher {
-    /// Makes a call of Amazon Fraud Detector when the budget allows it.
+    /// Makes a call of Amazon Fraud Detector about an event when the budget allows it.
     ///
     /// While the circuit is open, `make` is not polled: the call fails with the code `circuit open`, and its record is
     /// delivered again.
@@ -113,24 +138,33 @@ impl Batcher {
     /// That of `make`, or that the circuit is open.
     pub async fn call_service<T>(
         &self,
+        event_id: &str,
         make: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
         let calls = &self.outbound;
         if !calls.wait_for_turn().await {
             return Err(CallError {
                 class: FailureClass::Transient,
-                code: "circuit open".to_owned(),
+                code: CIRCUIT_OPEN.to_owned(),
                 message: String::new(),
             });
         }
         let called = calls.now();
         let result = make.await;
         let told = CallResult::new(&result);
-        calls.note_result(called, told);
+        calls.note_result(event_id, called, told);
         if matches!(told, CallResult::Throttled) {
             metrics::counter!("Throttled", "function" => self.function).increment(1);
         }
         result
+    }
+
+    /// Waits while the circuit is open, so that a stream does not deliver the same batch again and again at once. A queue
+    /// needs no such wait: it delivers a message again when its visibility time-out is over.
+    pub(super) async fn wait_for_circuit(&self, records: &[Record], end: Option<Instant>) {
+        if records.iter().any(|record| record.position.is_stream()) {
+            run_until(end, self.outbound.wait_for_pause()).await;
+        }
     }
 
     /// Writes the state of the circuit breaker to the metrics.
@@ -147,8 +181,10 @@ mod tests {
     use std::num::NonZeroU32;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use super::super::tests::{answer, records};
     use super::*;
     use crate::failure::ServiceCall;
+    use crate::records::Origin;
 
     fn batcher(calls_per_second: Option<u32>, is_remote: bool) -> Batcher {
         let budget = Budget {
@@ -167,8 +203,19 @@ mod tests {
         }
     }
 
-    /// Makes a call that fails with `code`, or succeeds if that is empty. Returns the code that the caller sees.
+    /// Makes a call about another event than the one before; see [`make_call_about`].
     async fn make_call(batcher: &Batcher, made: &AtomicU32, code: &str) -> String {
+        let event_id = format!("event-{}", made.load(Ordering::Relaxed));
+        make_call_about(&event_id, batcher, made, code).await
+    }
+
+    /// Makes a call that fails with `code`, or succeeds if that is empty. Returns the code that the caller sees.
+    async fn make_call_about(
+        event_id: &str,
+        batcher: &Batcher,
+        made: &AtomicU32,
+        code: &str,
+    ) -> String {
         let call = async {
             made.fetch_add(1, Ordering::Relaxed);
             if code.is_empty() {
@@ -177,7 +224,7 @@ mod tests {
                 Err(error(code))
             }
         };
-        let called = batcher.call_service(call);
+        let called = batcher.call_service(event_id, call);
         called.await.err().map_or_else(String::new, |it| it.code)
     }
 
@@ -196,6 +243,51 @@ mod tests {
             assert_eq!(make_call(&batcher, &made, "").await, "");
         }
         assert_eq!(made.load(Ordering::Relaxed), 13);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_record_that_fails_again_and_again_opens_no_circuit() {
+        let (batcher, made) = (batcher(None, true), AtomicU32::new(0));
+        let code = "InternalServerException";
+        for _ in 0..30 {
+            assert_eq!(make_call_about("bad", &batcher, &made, code).await, code);
+        }
+        // Nine more events in a row are ten, with the bad one.
+        for _ in 0..9 {
+            assert_eq!(make_call(&batcher, &made, code).await, code);
+        }
+        assert_eq!(make_call(&batcher, &made, code).await, CIRCUIT_OPEN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_of_a_stream_waits_while_the_circuit_is_open() {
+        let cases = [
+            (Origin::Kinesis, None, 5..10),
+            // Half of the time until the deadline is for settling.
+            (Origin::Kinesis, Some(4), 2..3),
+            (Origin::Sqs, None, 0..1),
+        ];
+        for (origin, limit, seconds) in cases {
+            let (batcher, made) = (batcher(None, true), AtomicU32::new(0));
+            let run = async |end| {
+                let start = Instant::now();
+                answer(
+                    &batcher,
+                    records(origin, &["a:order"]),
+                    end,
+                    &Mutex::default(),
+                )
+                .await;
+                start.elapsed().as_secs()
+            };
+            assert_eq!(run(None).await, 0);
+            for _ in 0..10 {
+                make_call(&batcher, &made, "timeout").await;
+            }
+            let end = limit.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+            let waited = run(end).await;
+            assert!(seconds.contains(&waited), "{origin:?} {limit:?}: {waited}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

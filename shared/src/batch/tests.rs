@@ -44,7 +44,7 @@ fn no_subjects(_: usize) -> Vec<String> {
 }
 
 /// Runs a batch and keeps the ids of what was parked.
-async fn answer(
+pub(super) async fn answer(
     batcher: &Batcher,
     records: Vec<Record>,
     deadline: Option<Instant>,

@@ -64,7 +64,7 @@ impl LabelApplier {
                 .await
                 .map_err(|error| CallError::new(kind, &error))
         };
-        let Err(error) = batcher.call_service(send).await else {
+        let Err(error) = batcher.call_service(event_id.as_str(), send).await else {
             return Ok(true);
         };
         if error.class == FailureClass::NoEvent {

@@ -14,7 +14,7 @@ use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
-use pacing::CircuitBreaker;
+use pacing::{CIRCUIT_OPEN, CircuitBreaker};
 use protocol::{Error, ErrorCode, Result};
 use serde::Deserialize;
 use store::pinned_bundles::{BundledExternalModel, EventTypeBundle};
@@ -351,7 +351,7 @@ pub(crate) async fn ask_endpoint(
     if !client.admit_call(endpoint) {
         return Err(unavailable_error(
             endpoint,
-            "it failed again and again, and is not asked for some seconds",
+            &format!("{CIRCUIT_OPEN}, it failed again and again and is not asked for some seconds"),
         ));
     }
     let request = client
@@ -396,11 +396,11 @@ pub(crate) async fn ask_endpoint(
 /// Whether an error says that the endpoint works, and what is wrong lies with the event, the rate or the set-up.
 fn is_answer(error: &SdkError<InvokeEndpointError>) -> bool {
     let code = error.code().unwrap_or_default();
-    find_refusal_status(error).is_some()
-        || matches!(
-            code,
-            "ThrottlingException" | "ValidationError" | "AccessDeniedException"
-        )
+    matches!(
+        code,
+        // The container of the model answered, whatever its status.
+        "ModelError" | "ThrottlingException" | "ValidationError" | "AccessDeniedException"
+    )
 }
 
 /// The status with which the model itself, not SageMaker, rejected the input. Time-outs and throttling say nothing

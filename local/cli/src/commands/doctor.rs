@@ -14,7 +14,7 @@ use super::output::print_result;
 use super::workspace::{Backend, WorkspaceArgs};
 use crate::apply::DetectorTemplate;
 use crate::cloudformation::inputs::TemplateInputs;
-use crate::doctor::{QUOTA, TemplateReport, check_pair};
+use crate::doctor::{Finding, FindingSeverity, QUOTA, TemplateReport, check_pair};
 use crate::probe::TableProbe;
 use crate::signals;
 use local_aws::dynamodb::Durability;
@@ -78,7 +78,9 @@ impl DoctorArgs {
         }
         let inputs = TemplateInputs::new(self.parameters.parameters.clone());
         let template = TemplateReport::read(&self.template, &inputs, self.quota)?;
-        let detector = self.compare_detector(workspace)?;
+        let detector = self
+            .compare_detector(workspace)
+            .unwrap_or_else(|error| Some(self.report_unread_detector(error.as_ref())));
         let report = DoctorReport { template, detector };
         print_result(self.json, &report, &report)?;
         let of_detector = report.detector.iter();
@@ -109,6 +111,22 @@ impl DoctorArgs {
         let report = check_pair(&mapping, &detector);
         let is_silent = report.findings.is_empty() && report.notes.is_empty();
         Ok((!is_silent).then_some(report))
+    }
+
+    /// What a mapping or a detector file that cannot be read is in the report: the findings in the template stand without it.
+    fn report_unread_detector(&self, error: &dyn std::error::Error) -> TemplateReport {
+        TemplateReport {
+            file: self.detector.display().to_string(),
+            findings: vec![Finding {
+                severity: FindingSeverity::Error,
+                resource: "detector".to_owned(),
+                line: 1,
+                problem: format!("cannot be compared with the mapping: {error}"),
+                advice: "correct the file, or name another one with --detector or --mapping"
+                    .to_owned(),
+            }],
+            notes: Vec::new(),
+        }
     }
 
     async fn probe_table(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {

@@ -37,7 +37,8 @@ pub(crate) struct ReplayArgs {
     /// Only what was given up before this time.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Timestamp>,
-    /// The most records a second.
+    /// The most records a second, on average. The records of one object, message or line run at once; after them there is a
+    /// pause as long as this rate wants.
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
     /// Print what would come of each record, and change nothing. Orders are opened, mapped and compared with what is
@@ -50,8 +51,22 @@ pub(crate) struct ReplayArgs {
 }
 
 impl ReplayArgs {
+    /// Refuses to empty a queue at AWS into the local folder.
+    fn check_target(&self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        if !self.dry_run && !workspace.is_remote() && is_aws_url(&self.source) {
+            return Err(format!(
+                "{} is a queue at AWS, and without --aws its messages would be decided in the local folder only and then deleted; \
+                 add --aws, or --dry-run to change nothing",
+                self.source
+            )
+            .into());
+        }
+        Ok(())
+    }
+
     /// Replays the records, and prints what happened to each object.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        self.check_target(workspace)?;
         let mapping = workspace.read_mapping()?;
         let mapping = Arc::new(mapping.with_locations(workspace.read_locations()?));
         let opened = workspace
@@ -93,25 +108,27 @@ impl ReplayArgs {
             dry_run: self.dry_run,
             progress: start_progress_bar(!self.json, 0),
         };
-        let replayed = if is_url(&self.source) {
+        let mut replayed = Vec::new();
+        let ended = if is_url(&self.source) {
             let sqs = AwsJsonClient::sqs(&config);
             let mut queue = ReplayQueue::new(sqs, &self.source, workspace.region());
-            Box::pin(replay.replay_queue(&mut queue)).await
+            Box::pin(replay.replay_queue(&mut queue, &mut replayed)).await
         } else if Path::new(&self.source).is_file() {
-            Box::pin(replay.replay_file(&self.source)).await
+            Box::pin(replay.replay_file(&self.source, &mut replayed)).await
         } else {
-            Box::pin(replay.replay_prefix(&self.source)).await
+            Box::pin(replay.replay_prefix(&self.source, &mut replayed)).await
         };
         replay.progress.finish_and_clear();
         drop(replay);
         drop((pipeline, forgotten));
-        opened.close().await?;
-        let replayed = replayed?;
-        print_result(
-            self.json,
-            &replayed,
-            describe_replayed(&replayed, self.dry_run),
-        )
+        let closed = opened.close().await;
+        // What was replayed before a failure is done, and in no other report.
+        if ended.is_ok() || !replayed.is_empty() {
+            let text = describe_replayed(&replayed, self.dry_run);
+            print_result(self.json, &replayed, text)?;
+        }
+        ended?;
+        closed
     }
 }
 
@@ -123,8 +140,15 @@ fn is_url(source: &str) -> bool {
 fn find_origin(source: &str) -> Option<String> {
     let (scheme, rest) = source.split_once("://").filter(|_| is_url(source))?;
     let host = rest.split('/').next()?;
-    let is_aws = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
-    (!is_aws).then(|| format!("{scheme}://{host}"))
+    (!is_aws_url(source)).then(|| format!("{scheme}://{host}"))
+}
+
+/// Whether the source is the URL of a queue at AWS.
+fn is_aws_url(source: &str) -> bool {
+    let rest = source.split_once("://").filter(|_| is_url(source));
+    let host = rest.and_then(|(_, rest)| rest.split(['/', ':']).next());
+    let host = host.unwrap_or_default().to_ascii_lowercase();
+    host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
 }
 
 fn describe_replayed(replayed: &[ReplayedObject], dry_run: bool) -> String {
@@ -155,4 +179,40 @@ fn describe_dry_run(replayed: &[ReplayedObject]) -> String {
         count(Some(false)),
         count(None)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_at_aws_is_told_from_one_elsewhere() {
+        let cases = [
+            (
+                "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
+                true,
+                None,
+            ),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn:443/1/dead",
+                true,
+                None,
+            ),
+            (
+                "http://127.0.0.1:4566/000000000000/dead",
+                false,
+                Some("http://127.0.0.1:4566"),
+            ),
+            (
+                "https://amazonaws.com.example/1/dead",
+                false,
+                Some("https://amazonaws.com.example"),
+            ),
+            ("rejected/", false, None),
+        ];
+        for (source, is_aws, origin) in cases {
+            assert_eq!(is_aws_url(source), is_aws, "{source}");
+            assert_eq!(find_origin(source).as_deref(), origin, "{source}");
+        }
+    }
 }

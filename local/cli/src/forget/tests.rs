@@ -325,7 +325,9 @@ impl Shop {
             dry_run: false,
             progress: indicatif::ProgressBar::hidden(),
         };
-        replay.replay_prefix(prefix).await.unwrap()
+        let mut replayed = Vec::new();
+        replay.replay_prefix(prefix, &mut replayed).await.unwrap();
+        replayed
     }
 
     async fn is_decided(&self, order_id: &str) -> bool {

@@ -42,9 +42,7 @@ pub enum ReplayError {
     #[error("{0}")]
     Bucket(String),
     /// The queue cannot be read, or a message not be deleted.
-    #[error(
-        "the queue cannot be used: {0}; check its URL, --region and the permissions sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility"
-    )]
+    #[error("the queue cannot be used: {0}{advice}", advice = advise_on(.0))]
     Queue(#[from] AwsJsonError),
     /// The notes of what was forgotten cannot be read.
     #[error(transparent)]
@@ -57,6 +55,16 @@ pub enum ReplayError {
         /// What is wrong with it.
         what: String,
     },
+}
+
+/// What to check, if the error may come from the set-up.
+fn advise_on(error: &AwsJsonError) -> &'static str {
+    let set_up = ["AccessDenied", "QueueDoesNotExist", "NonExistentQueue"];
+    if set_up.iter().any(|part| error.code.contains(part)) {
+        "; check its URL, --region and the permissions sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility"
+    } else {
+        ""
+    }
 }
 
 /// The result for one object or message.
@@ -119,7 +127,8 @@ pub struct Replay<'a> {
     pub forgotten: &'a ForgottenSubjects,
     /// Which records are replayed; the others stay as they are, and are not in the result.
     pub filter: ReplayFilter,
-    /// The most records a second; `None` means no limit.
+    /// The most records a second, on average: after each object there is a pause as long as this rate wants. `None` means
+    /// no limit.
     pub rate: Option<NonZeroU32>,
     /// Only report what would come of each object, and change nothing.
     pub dry_run: bool,
@@ -128,12 +137,15 @@ pub struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Replays every object under `prefix`.
+    /// Replays every object under `prefix`, and adds what happened to `replayed`.
     ///
     /// # Errors
     /// [`ReplayError`] where the bucket fails; what was replayed before has been moved.
-    pub async fn replay_prefix(&self, prefix: &str) -> Result<Vec<ReplayedObject>, ReplayError> {
-        let mut replayed = Vec::new();
+    pub async fn replay_prefix(
+        &self,
+        prefix: &str,
+        replayed: &mut Vec<ReplayedObject>,
+    ) -> Result<(), ReplayError> {
         let objects = list_objects(self.s3, self.bucket, prefix).await;
         let objects = objects.map_err(|code| {
             ReplayError::Bucket(format!("cannot list s3://{}/{prefix}: {code}", self.bucket))
@@ -155,14 +167,19 @@ impl Replay<'_> {
                 replayed.push(self.replay_object(stored).await?);
             }
         }
-        Ok(replayed)
+        Ok(())
     }
 
-    /// Replays a local file, which stays as it is: one stored object, or one in each line.
+    /// Replays a local file, which stays as it is, and adds what happened to `replayed`: the file is one stored object, or
+    /// has one in each line.
     ///
     /// # Errors
     /// [`ReplayError::Unreadable`].
-    pub async fn replay_file(&self, path: &str) -> Result<Vec<ReplayedObject>, ReplayError> {
+    pub async fn replay_file(
+        &self,
+        path: &str,
+        replayed: &mut Vec<ReplayedObject>,
+    ) -> Result<(), ReplayError> {
         let unreadable = |what: String| ReplayError::Unreadable {
             key: path.to_owned(),
             what,
@@ -178,7 +195,6 @@ impl Replay<'_> {
                 lines
             }
         };
-        let mut replayed = Vec::new();
         for object in objects {
             self.progress.inc(1);
             match object {
@@ -189,55 +205,64 @@ impl Replay<'_> {
                 Ok(_) => {}
             }
         }
-        Ok(replayed)
+        Ok(())
     }
 
-    /// Replays the messages of a queue. One that succeeds is deleted; the others are visible again at the end, in their
-    /// queue and unchanged.
+    /// Replays the messages of a queue, and adds what happened to `replayed`. One that succeeds is deleted; the others are
+    /// visible again at the end, in their queue and unchanged.
     ///
     /// # Errors
     /// [`ReplayError`] where the queue fails; what was replayed before has been deleted.
     pub async fn replay_queue(
         &self,
         queue: &mut ReplayQueue,
-    ) -> Result<Vec<ReplayedObject>, ReplayError> {
-        let (mut replayed, mut kept) = (Vec::new(), Vec::new());
-        let ended = self.empty_queue(queue, &mut replayed, &mut kept).await;
-        for message in &kept {
-            queue.release(message).await;
-        }
-        ended.map(|()| replayed)
+        replayed: &mut Vec<ReplayedObject>,
+    ) -> Result<(), ReplayError> {
+        let ended = self.empty_queue(queue, replayed).await;
+        // Whatever ended this early, those that were not deleted become visible again.
+        queue.release_kept().await;
+        ended
     }
 
     async fn empty_queue(
         &self,
         queue: &mut ReplayQueue,
         replayed: &mut Vec<ReplayedObject>,
-        kept: &mut Vec<Value>,
     ) -> Result<(), ReplayError> {
         loop {
             let messages = queue.receive().await?;
             if messages.is_empty() {
                 return Ok(());
             }
-            // Whatever ends this early, those that were not deleted become visible again.
-            let first = kept.len();
-            kept.extend(messages.iter().cloned());
-            let mut deleted = Vec::new();
-            for (place, message) in messages.iter().enumerate() {
+            for message in &messages {
                 self.progress.inc(1);
-                let Some(result) = self.replay_message(queue, message).await? else {
+                let Some(mut result) = self.replay_message(queue, message).await? else {
+                    queue.hold_group(message);
                     continue;
                 };
-                if result.done && !self.dry_run {
-                    queue.delete(message).await?;
-                    deleted.push(first + place);
+                if self.stays(&result) {
+                    queue.hold_group(message);
+                }
+                let deleted = if result.done {
+                    queue.delete(message).await
+                } else {
+                    Ok(())
+                };
+                if deleted.is_err() {
+                    "replayed, but still in the queue".clone_into(&mut result.now);
                 }
                 replayed.push(result);
+                deleted?;
             }
-            for place in deleted.into_iter().rev() {
-                kept.remove(place);
-            }
+        }
+    }
+
+    /// Whether a message with this result stays in its queue; of a dry run, whether it would.
+    fn stays(&self, result: &ReplayedObject) -> bool {
+        if self.dry_run {
+            result.would_succeed == Some(false)
+        } else {
+            !result.done
         }
     }
 
@@ -255,9 +280,17 @@ impl Replay<'_> {
             Err(what) => {
                 let mut unreadable = ReplayedObject::unreadable(key, String::new());
                 unreadable.now = what;
+                unreadable.would_succeed = self.dry_run.then_some(false);
                 return Ok(Some(unreadable));
             }
         };
+        if queue.is_held(message) {
+            let now =
+                "not replayed: it waits behind a message of its group that stays in the queue";
+            let mut waiting = ReplayedObject::new(&stored, now);
+            waiting.would_succeed = self.dry_run.then_some(false);
+            return Ok(Some(waiting));
+        }
         let (result, _) = self.run_stored(&stored).await?;
         Ok(Some(result))
     }
