@@ -8,6 +8,7 @@ use engine::{ChangeDetails, ChangeKind, ChangeState, VersionMove};
 use serde::Serialize;
 
 use super::CommandError;
+use super::live_versions::format_percent;
 use crate::apply::{
     HeldVersion, HeldVersionError, VersionChoice, activate_version, compare_detectors,
     describe_versions, list_versions, read_held_version, record_rules,
@@ -91,6 +92,21 @@ pub(super) async fn roll_back(
         Err(error) => return Err(error.into()),
     };
     let before = active.as_ref().map(|active| active.number);
+    let rollout = match log {
+        None => None,
+        Some(log) => log.find_rollout(detector).await?,
+    };
+    if let (Some(rollout), Some(active)) = (rollout, before)
+        && (to == RollbackTarget::Before || to == RollbackTarget::Version(active))
+    {
+        return Err(format!(
+            "version {} of detector `{detector}` decides on {} of the entities, and version {active} is active already: \
+             `fraudstream rollout --off` lets it decide on all; nothing was changed",
+            rollout.version,
+            format_percent(rollout.share)
+        )
+        .into());
+    }
     let to = match to {
         RollbackTarget::Version(to) => to,
         RollbackTarget::Before => find_version_before(client, detector, before, log).await?,
