@@ -71,7 +71,7 @@ impl Balance {
         for (what, sums) in [("held up", held_up), ("let through", let_through)] {
             let open = sums.not_known_yet.orders;
             if open > 0 {
-                phrase += &format!(", {open} more {what}, end not known");
+                phrase.extend([", ", &open.to_string(), " more ", what, ", end not known"]);
             }
         }
         phrase
