@@ -145,6 +145,7 @@ def test_a_freeze_refuses_changes_unless_the_glass_is_broken(call):
     call("apply")
     assert call("freeze").stdout == "changes are not frozen\n"
     refused(call, "--reason", "freeze", "--until", "2d")
+    refused(call, "say --reason TEXT", "freeze", "--until", "2d", "--reason", " ")
     refused(call, "has to end in the future", "freeze", "--until", "2020-01-01", "--reason", "past")
     call("freeze", "--until", "2d", "--reason", "peak season", "--author", "ana")
     assert json.loads(call("freeze", "--json").stdout)["freeze"]["reason"] == "peak season"
@@ -170,7 +171,10 @@ def test_a_reason_is_asked_for_where_the_lead_wants_one(call):
     refused(call, "a change needs a reason here", "apply", "--reason", " ")
     call("apply", "--reason", "first rules")
     assert history(call, "1")[0]["reason"] == "first rules"
-    assert json.loads(call("policy", "--json", "--require-reason", "off").stdout)["reasonRequired"] is False
+    off = ["policy", "--json", "--require-reason", "off"]
+    for command in (off, ["freeze", "--until", "1d", "--reason", ""], ["shadow", "--version", "2"]):
+        refused(call, "a change needs a reason here", *command)
+    assert json.loads(call(*off, "--reason", "over").stdout)["reasonRequired"] is False
 
 
 def test_another_person_approves(call):
@@ -188,9 +192,11 @@ def test_another_person_approves(call):
     refused(call, "ana made change", "approve", change, "--author", "ana")
     refused(call, "there is no change `nothing`", "approve", "nothing", "--author", "bo")
     refused(call, "has never decided", "apply", "--rollback", "2")
-    approved = json.loads(call("approve", change, "--author", "bo", "--json").stdout)
+    approved = json.loads(call("approve", change, "--author", "bo", "--reason", "looked at it", "--json").stdout)
     assert (approved["state"], approved["approval"]["author"]) == ("done", "bo")
-    assert "approved by bo" in call("history").stdout
+    text = call("history").stdout
+    assert "approved by bo" in text
+    assert "reason: looked at it" in text
     refused(call, "was approved by bo", "approve", change, "--author", "cy")
     # It is the active one now, and can be taken back.
     done = json.loads(call("apply", "--rollback", "--json").stdout)
@@ -200,6 +206,9 @@ def test_another_person_approves(call):
     call("apply", call.draft("$order_price > 500"), "--author", "ana", "--break-glass", "attack")
     refused(call, "apply it again", "approve", first, "--author", "bo")
     urgent = history(call, "1")[0]
+    # Not even if that was taken back: its author did not know.
+    call("apply", "--rollback", "--author", "ana")
+    refused(call, "apply it again", "approve", first, "--author", "bo")
     assert "nobody has approved it" in call("history").stdout
     call("approve", urgent["id"], "--author", "bo")
     assert "nobody has approved it" not in call("history").stdout

@@ -146,11 +146,17 @@ def test_a_rollout_decides_on_a_share_of_the_customers(fraudstream, tmp_path):
     assert json.loads(call("apply", "--rollback", "--json").stdout)["after"] == 1
     # A rollback ends a rollout.
     call("rollout", "--version", "2", "--share", "50%")
-    refused(call, "version 1 of detector `orders` is active already", "apply", "--rollback", "1")
+    for back in (["--rollback"], ["--rollback", "1"]):
+        refused(call, "version 1 is active already: `fraudstream rollout --off`", "apply", *back)
     call("freeze", "--until", "1d", "--reason", "peak season", "--author", "ana")
     refused(call, "changes are frozen", "rollout", "--version", "2", "--share", "60%")
     refused(call, "changes are frozen", "rollout", "--off")
     call("rollout", "--off", "--break-glass", "too many blocks")
+    all_of_active = ["rollout", "--version", "1", "--share", "100%", "--break-glass", "too many blocks"]
+    refused(call, "version 1 of detector `orders` decides on all already", *all_of_active)
+    call("rollout", "--version", "2", "--share", "5%", "--break-glass", "once more")
+    assert "version 1 decides; shadow: none" in call(*all_of_active).stdout
+    assert "moves" not in json.loads(call("history", "1", "--json").stdout)[0]
 
 
 def test_a_version_that_judges_live_orders_is_not_deleted(fraudstream, tmp_path):
@@ -171,6 +177,8 @@ def test_a_version_that_judges_live_orders_is_not_deleted(fraudstream, tmp_path)
             run(fraudstream, *start, env=env)
             with pytest.raises(ClientError, match="judges live events"):
                 detector.delete_detector_version(**second)
+            with pytest.raises(ClientError, match="judges live events"):
+                detector.update_detector_version(**second, rules=[], externalModelEndpoints=[])
             run(fraudstream, *end, env=env)
         # What is made active needs no shadow of itself, and ends a share.
         run(fraudstream, "shadow", "--version", "2", env=env)

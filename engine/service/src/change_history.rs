@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use protocol::{Error, Result, text};
 use store::bundle;
+use store::conflict_retry::retry_on_write_conflict;
 use store::records::recorded_change::{
-    ChangeDetails, ChangeKind, ChangePolicy, ChangeState, RecordedChange, VersionMove, change_key,
-    list_recorded_changes, policy_key,
+    ChangeApproval, ChangeDetails, ChangeKind, ChangePolicy, ChangeState, RecordedChange,
+    VersionMove, change_key, list_recorded_changes, policy_key,
 };
 use store::table::encode_record;
 use uuid::Uuid;
@@ -56,13 +57,47 @@ impl Engine {
         Ok(recorded)
     }
 
-    /// Writes how far a change came, and who approved it.
+    /// Writes how far a change came.
     ///
     /// # Errors
     /// The table fails.
     pub async fn update_change(&self, change: &RecordedChange) -> Result<()> {
         let item = encode_record(change)?;
         self.services().account.definitions.put(item).await
+    }
+
+    /// Writes that a change is approved, and so done. Of two approvers the first is kept.
+    ///
+    /// # Errors
+    /// The change does not exist, or somebody approved it meanwhile; or the table fails.
+    pub async fn approve_change(
+        &self,
+        id: &str,
+        approval: &ChangeApproval,
+    ) -> Result<RecordedChange> {
+        let account = &self.services().account;
+        retry_on_write_conflict(|| async {
+            let mut change = account.begin_change().await?;
+            let found: Option<RecordedChange> = change.get(&change_key(id)).await?;
+            let found =
+                found.ok_or_else(|| Error::not_found(format!("There is no change '{id}'.")))?;
+            if let Some(first) = &found.approval {
+                let message = format!(
+                    "Change {id} was approved by {} at {}.",
+                    first.author, first.time
+                );
+                return Err(Error::validation(message));
+            }
+            let approved = RecordedChange {
+                state: ChangeState::Done,
+                approval: Some(approval.clone()),
+                ..found
+            };
+            change.put(&approved)?;
+            account.commit_change(change).await?;
+            Ok(approved)
+        })
+        .await
     }
 
     /// The change with this id, if there is one.
@@ -107,19 +142,33 @@ impl Engine {
         Ok(policy.unwrap_or_default())
     }
 
-    /// Writes what a change needs from now on.
+    /// Changes a part of what a change needs from now on; what others change at the same time is kept.
     ///
     /// # Errors
     /// The table fails, or a freeze would last longer than a year: it would be forgotten.
-    pub async fn put_change_policy(&self, policy: &ChangePolicy) -> Result<()> {
+    pub async fn update_change_policy(
+        &self,
+        set: impl Fn(&mut ChangePolicy),
+    ) -> Result<ChangePolicy> {
         const LONGEST_FREEZE: SignedDuration = SignedDuration::from_hours(366 * 24);
-        let now = self.services().account.now();
-        let end = now.checked_add(LONGEST_FREEZE).map_err(Error::internal)?;
-        if policy.freeze_at(end).is_some() {
-            return Err(Error::validation("A freeze lasts at most a year."));
-        }
-        let item = encode_record(policy)?;
-        self.services().account.definitions.put(item).await
+        let account = &self.services().account;
+        let end = account
+            .now()
+            .checked_add(LONGEST_FREEZE)
+            .map_err(Error::internal)?;
+        retry_on_write_conflict(|| async {
+            let mut change = account.begin_change().await?;
+            let found: Option<ChangePolicy> = change.get(&policy_key()).await?;
+            let mut policy = found.unwrap_or_default();
+            set(&mut policy);
+            if policy.freeze_at(end).is_some() {
+                return Err(Error::validation("A freeze lasts at most a year."));
+            }
+            change.put(&policy)?;
+            account.commit_change(change).await?;
+            Ok(policy)
+        })
+        .await
     }
 }
 

@@ -256,7 +256,7 @@ pub(crate) struct UpdateDetectorVersionInput {
     content: DetectorVersionParts,
 }
 
-/// Replaces the content of a draft.
+/// Replaces the content of a draft. Rejected while it judges live events.
 pub(crate) async fn update_detector_version(
     services: &EngineServices,
     input: UpdateDetectorVersionInput,
@@ -272,6 +272,7 @@ pub(crate) async fn update_detector_version(
     }
     let detector = find_detector(&change, &version.detector_id).await?;
     let number = version.detector_version_id;
+    check_judges_nothing(&detector, number)?;
     let mode = input.content.rule_execution_mode.unwrap_or_default();
     version.bundle =
         build_and_save_bundle(services, &change, &detector, number, mode, &input.content).await?;
@@ -411,6 +412,21 @@ fn put_version_status(
     })
 }
 
+/// Checks that a version that does not decide on all does not judge live events besides the one that does: what was
+/// compared and approved of it must stay what judges.
+fn check_judges_nothing(detector: &Detector, number: u32) -> Result<()> {
+    let id = &detector.detector_id;
+    let rollout = detector.rollout.as_ref().map(|rollout| rollout.version);
+    let (how, end) = match (detector.shadow_version, rollout) {
+        (_, Some(version)) if version == number => ("for a share of the entities", "rollout"),
+        (Some(version), _) if version == number => ("as the shadow", "shadow"),
+        _ => return Ok(()),
+    };
+    Err(Error::conflict(format!(
+        "Version {number} of detector '{id}' judges live events {how}; `fraudstream {end} --off` ends that."
+    )))
+}
+
 /// Deletes a version. Rejected while it is ACTIVE.
 pub(crate) async fn delete_detector_version(
     services: &EngineServices,
@@ -426,15 +442,7 @@ pub(crate) async fn delete_detector_version(
         return Err(Error::conflict(message));
     }
     let detector = find_detector(&change, &version.detector_id).await?;
-    let number = version.detector_version_id;
-    let rollout = detector.rollout.map(|rollout| rollout.version);
-    if detector.shadow_version == Some(number) || rollout == Some(number) {
-        let message = format!(
-            "Version {number} of detector '{}' judges live events, as a shadow or for a share.",
-            version.detector_id
-        );
-        return Err(Error::conflict(message));
-    }
+    check_judges_nothing(&detector, version.detector_version_id)?;
     change.delete(version.key());
     services
         .account

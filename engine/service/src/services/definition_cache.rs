@@ -275,7 +275,13 @@ impl DefinitionCache {
                     ErrorCode::ResourceNotFound | ErrorCode::Validation
                 ) =>
             {
-                tracing::error!(version, "a version besides the active one cannot be loaded");
+                let (detector, reason) = (&detector.detector_id, error.message());
+                tracing::error!(
+                    detector,
+                    version,
+                    reason,
+                    "a version besides the active one cannot be loaded"
+                );
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -66,6 +66,12 @@ pub struct ChangeApproval {
     pub author: String,
     /// When, ISO 8601 UTC.
     pub time: String,
+    /// Why, if it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Why a freeze was passed over, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
 }
 
 /// A change as stored.
@@ -96,6 +102,18 @@ pub struct RecordedChange {
     pub approval: Option<ChangeApproval>,
     /// Where its details are.
     pub details: BundleReference,
+}
+
+impl RecordedChange {
+    /// Whether this change, made later than `earlier`, may have made another version of one of its detectors active.
+    pub fn moves_after(&self, earlier: &RecordedChange) -> bool {
+        let moves = |other: &VersionMove| {
+            let same = |it: &VersionMove| it.detector_id == other.detector_id;
+            earlier.moves.iter().any(same) && other.before != Some(other.after)
+        };
+        // One that waits has moved nothing; the id begins with the time.
+        self.id > earlier.id && self.state != ChangeState::Waiting && self.moves.iter().any(moves)
+    }
 }
 
 impl StoredRecord for RecordedChange {
@@ -214,6 +232,35 @@ impl ChangePolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_newer_change_moves_a_detector() {
+        let change = |id: &str,
+                      state: &str,
+                      detector: &str,
+                      before: u32,
+                      after: u32|
+         -> RecordedChange {
+            serde_json::from_value(serde_json::json!({
+                "id": id, "time": "2026-11-28T18:45:01.123Z", "kind": "apply", "state": state, "author": "ana",
+                "moves": [{"detectorId": detector, "before": before, "after": after}],
+                "details": {"hash": "0", "chunks": 1}
+            }))
+            .unwrap()
+        };
+        let waits = change("20261128-2", "waiting", "orders", 3, 4);
+        for (other, want) in [
+            (change("20261128-3", "done", "orders", 3, 2), true),
+            (change("20261128-3", "stopped", "orders", 3, 2), true),
+            (change("20261128-3", "waiting", "orders", 3, 5), false),
+            (change("20261128-3", "done", "refunds", 3, 2), false),
+            (change("20261128-3", "done", "orders", 3, 3), false),
+            (change("20261128-1", "done", "orders", 2, 3), false),
+            (waits.clone(), false),
+        ] {
+            assert_eq!(other.moves_after(&waits), want, "{other:?}");
+        }
+    }
 
     #[test]
     fn a_freeze_ends_by_itself() {

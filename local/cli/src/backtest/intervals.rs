@@ -38,9 +38,44 @@ impl ShareEstimate {
     }
 }
 
+/// Whether two counts differ by more than chance: an exact sign test, two-sided, at 5 %.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of orders are far below 2^52"
+)]
+pub(super) fn is_no_chance(one: u64, other: u64) -> bool {
+    let (fewer, all) = (one.min(other), one + other);
+    // Terms of the binomial distribution as logarithms: of a thousand coins, all heads is below the smallest number.
+    let mut term = all as f64 * 0.5_f64.ln();
+    let mut tail = term.exp();
+    for number in 0..fewer {
+        term += ((all - number) as f64 / (number + 1) as f64).ln();
+        tail += term.exp();
+    }
+    2.0 * tail <= 0.05
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chance_explains_small_differences() {
+        for (one, other, want) in [
+            (0, 0, false),
+            (5, 0, false),
+            // 2 / 64.
+            (6, 0, true),
+            (0, 6, true),
+            // 2 * (1 + 12 + 66) / 4096 = 0.039, and 2 * (1 + 11 + 55) / 2048 = 0.065.
+            (10, 2, true),
+            (9, 2, false),
+            (5_000, 5_000, false),
+            (5_000, 5_300, true),
+        ] {
+            assert_eq!(is_no_chance(one, other), want, "{one} {other}");
+        }
+    }
 
     #[test]
     fn few_cases_say_little() {

@@ -62,12 +62,19 @@ impl Balance {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let good = signed(held_up.good.orders) - signed(let_through.good.orders);
         let sign = |number: i64| if number > 0 { "+" } else { "" };
-        format!(
+        let mut phrase = format!(
             "fraud money held up {}{}, good orders held up {}{good}",
             sign(money),
             format_money(money),
             sign(good)
-        )
+        );
+        for (what, sums) in [("held up", held_up), ("let through", let_through)] {
+            let open = sums.not_known_yet.orders;
+            if open > 0 {
+                phrase.extend([", ", &open.to_string(), " more ", what, ", end not known"]);
+            }
+        }
+        phrase
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use engine::{
     ChangeDetails, ChangeKind, ChangePolicy, ChangeState, Engine, NewChange, RecordedChange,
-    VersionMove,
+    VersionMove, VersionRollout,
 };
 use futures::future::LocalBoxFuture;
 use jiff::Timestamp;
@@ -97,7 +97,8 @@ impl ChangeArgs {
     }
 }
 
-fn take_text(text: Option<&str>) -> Option<String> {
+/// A text that is not blank.
+pub(crate) fn take_text(text: Option<&str>) -> Option<String> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
     text.map(str::to_owned)
 }
@@ -186,20 +187,35 @@ impl ChangeLog {
         }
     }
 
-    /// The version of a detector that was active before version `active` became active.
+    /// Checks that there is a reason where one is required, for a change that neither freeze nor approval hold back.
+    pub(crate) async fn check_reason(&self) -> Result<(), RefusedChange> {
+        let policy = self.engine.load_change_policy().await?;
+        if policy.reason_required && self.reason.is_none() {
+            return Err(RefusedChange::NoReason);
+        }
+        Ok(())
+    }
+
+    /// The version of a detector that decides on a share of the entities, with the share.
+    pub(crate) async fn find_rollout(
+        &self,
+        detector: &str,
+    ) -> Result<Option<VersionRollout>, RefusedChange> {
+        Ok(self.engine.load_live_versions(detector).await?.rollout)
+    }
+
+    /// The version of a detector that was active before version `active` became active. A change that stopped or was
+    /// interrupted counts, too: that its version is active proves that it came so far.
     pub(crate) async fn find_version_before(
         &self,
         detector: &str,
         active: Option<u32>,
     ) -> Result<Option<u32>, RefusedChange> {
         let changes = self.engine.list_changes(usize::MAX).await?;
-        let changes = changes.iter().filter(|it| it.state == ChangeState::Done);
-        let mut moves = changes.flat_map(|change| &change.moves);
-        let found = moves.find(|it| it.detector_id == detector && Some(it.after) == active);
-        Ok(found.and_then(|it| it.before))
+        Ok(find_move_to(&changes, detector, active).and_then(|it| it.before))
     }
 
-    /// Records a change of one step, before it and after it.
+    /// Records a change of one step, before it and after it. Fails as the step does.
     pub(crate) async fn record_step(
         &self,
         kind: ChangeKind,
@@ -213,8 +229,10 @@ impl ChangeLog {
             Ok(()) => ChangeState::Done,
             Err(_) => ChangeState::Stopped,
         };
-        self.end(change, state).await?;
-        result
+        let ended = self.end(change, state).await;
+        result?;
+        ended?;
+        Ok(())
     }
 
     /// Refuses a change that waits already, so that nobody approves it twice.
@@ -224,8 +242,11 @@ impl ChangeLog {
     ) -> Result<(), RefusedChange> {
         /// Older changes than these are not approved any more: another one came after them.
         const NEWEST: usize = 100;
-        let waiting = self.engine.list_changes(NEWEST).await?;
-        for change in waiting.iter().filter(|it| it.state == ChangeState::Waiting) {
+        let changes = self.engine.list_changes(NEWEST).await?;
+        let is_open = |it: &&RecordedChange| {
+            it.state == ChangeState::Waiting && !changes.iter().any(|other| other.moves_after(it))
+        };
+        for change in changes.iter().filter(is_open) {
             if let Some(found) = change.moves.iter().find(|it| moves.contains(it)) {
                 return Err(RefusedChange::WaitsAlready {
                     detector: found.detector_id.clone(),
@@ -259,16 +280,34 @@ impl ChangeLog {
         Ok(self.engine.record_change(change).await?)
     }
 
-    /// Records how a change ended.
+    /// Records how a change ended. What was done is done even if that cannot be written, so this is then a note; only a
+    /// change that waits cannot be approved without it.
     pub(crate) async fn end(
         &self,
         change: RecordedChange,
         state: ChangeState,
     ) -> Result<RecordedChange, RefusedChange> {
         let ended = RecordedChange { state, ..change };
-        self.engine.update_change(&ended).await?;
+        match self.engine.update_change(&ended).await {
+            Err(error) if state == ChangeState::Waiting => return Err(error.into()),
+            Err(error) => eprintln!(
+                "note: the history cannot be written, so it shows change {} as not finished: {error}",
+                ended.id
+            ),
+            Ok(()) => {}
+        }
         Ok(ended)
     }
+}
+
+/// The newest move, of changes with the newest first, that made a version active and another one not.
+fn find_move_to<'c>(
+    changes: &'c [RecordedChange],
+    detector: &str,
+    active: Option<u32>,
+) -> Option<&'c VersionMove> {
+    let mut moves = changes.iter().flat_map(|change| &change.moves);
+    moves.find(|it| it.detector_id == detector && Some(it.after) == active && it.before != active)
 }
 
 /// The details of a change that is only one step.
@@ -319,6 +358,40 @@ mod tests {
             break_glass: Some(break_glass.to_owned()),
         };
         ChangeLog::of_urgent(Arc::new(Engine::new(options, dynamodb)), &args)
+    }
+
+    #[test]
+    fn the_version_before_is_that_of_the_newest_move() {
+        let change = |state: &str,
+                      detector: &str,
+                      before: Option<u32>,
+                      after: u32|
+         -> RecordedChange {
+            serde_json::from_value(serde_json::json!({
+                "id": "c1", "time": "2026-11-28T18:45:01.123Z", "kind": "apply", "state": state, "author": "ana",
+                "moves": [{"detectorId": detector, "before": before, "after": after}],
+                "details": {"hash": "0", "chunks": 1}
+            }))
+            .unwrap()
+        };
+        let changes = [
+            // Moves nothing.
+            change("done", "orders", Some(4), 4),
+            change("done", "refunds", Some(8), 4),
+            // It made version 4 active, and failed at a later step.
+            change("stopped", "orders", Some(2), 4),
+            change("done", "orders", Some(1), 4),
+            change("done", "orders", None, 1),
+        ];
+        for (active, want) in [
+            (Some(4), Some(2)),
+            (Some(1), None),
+            (Some(3), None),
+            (None, None),
+        ] {
+            let got = find_move_to(&changes, "orders", active).and_then(|it| it.before);
+            assert_eq!(got, want, "{active:?}");
+        }
     }
 
     #[test]

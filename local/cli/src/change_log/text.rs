@@ -72,6 +72,16 @@ fn format_change(entry: &ChangeEntry) -> String {
             &mut text,
             &format!("approved by {author} at {}", approval.time),
         );
+        let said = [
+            ("reason", &approval.reason),
+            ("break glass", &approval.break_glass),
+        ];
+        for (what, why) in said
+            .iter()
+            .filter_map(|(what, why)| Some((what, why.as_ref()?)))
+        {
+            add_line(&mut text, &format!("  {what}: {}", printable_value(why)));
+        }
     }
     for moved in &change.moves {
         let before = moved.before.map_or("none".to_owned(), |it| it.to_string());
@@ -154,7 +164,8 @@ mod tests {
             change: serde_json::from_value(serde_json::json!({
                 "id": "20261128-184501123-3f2a", "time": "2026-11-28T18:45:01.123Z", "kind": "apply", "state": "done",
                 "author": "ana", "moves": [{"detectorId": "orders", "before": 2, "after": 3}],
-                "details": {"hash": "0", "chunks": 1}
+                "details": {"hash": "0", "chunks": 1},
+                "approval": {"author": "bo", "time": "2026-11-28T19:00:00Z", "reason": "seen", "breakGlass": "attack"}
             }))
             .unwrap(),
             content: serde_json::from_value(serde_json::json!({
@@ -170,6 +181,9 @@ mod tests {
         };
         let want = "20261128-184501123-3f2a  apply by ana: done
   reason: no reason given
+  approved by bo at 2026-11-28T19:00:00Z
+    reason: seen
+    break glass: attack
   detector orders: version 2 -> 3
   ~ rule high
       - $price > 900

@@ -2,15 +2,17 @@
 
 use aws_sdk_frauddetector::Client;
 use clap::Args;
-use engine::{ChangeApproval, ChangeState, Engine, RecordedChange};
+use engine::{ChangeApproval, ChangeState, Engine, RecordedChange, RecordedRule};
 use jiff::Timestamp;
 
 use super::CommandError;
 use super::history::open_with_history;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
-use crate::apply::{HeldVersionError, VersionChoice, activate_version, read_held_version};
-use crate::change_log::{ChangeLog, UNKNOWN_AUTHOR, UrgentChangeArgs};
+use crate::apply::{
+    HeldVersionError, VersionChoice, activate_version, read_held_version, record_rules,
+};
+use crate::change_log::{ChangeLog, UNKNOWN_AUTHOR, UrgentChangeArgs, take_text};
 
 /// The arguments of `approve`.
 #[derive(Debug, Args)]
@@ -67,22 +69,77 @@ impl ApproveArgs {
         let log = ChangeLog::of_urgent(std::sync::Arc::clone(engine), &self.change);
         log.check_freeze().await?;
         if change.state == ChangeState::Waiting {
+            check_not_moved(engine, &change).await?;
             check_still_active(client, &change).await?;
+            check_same_rules(client, engine, &change).await?;
             for moved in &change.moves {
                 activate_version(client, &moved.detector_id, &moved.after.to_string()).await?;
             }
         }
-        let approved = RecordedChange {
-            state: ChangeState::Done,
-            approval: Some(ChangeApproval {
-                author,
-                time: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            }),
-            ..change
+        let approval = ChangeApproval {
+            author,
+            time: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            reason: take_text(self.change.change.reason.as_deref()),
+            break_glass: take_text(self.change.break_glass.as_deref()),
         };
-        engine.update_change(&approved).await?;
-        Ok(approved)
+        let approved = engine.approve_change(id, &approval).await;
+        approved.map_err(|error| {
+            format!(
+                "the versions of change {id} are active, but this approval is not recorded: {error}"
+            )
+            .into()
+        })
     }
+}
+
+/// Checks that no newer change made another version active, even one that was taken back since.
+async fn check_not_moved(engine: &Engine, change: &RecordedChange) -> Result<(), CommandError> {
+    let changes = engine.list_changes(usize::MAX).await?;
+    let Some(newer) = changes.iter().find(|it| it.moves_after(change)) else {
+        return Ok(());
+    };
+    Err(format!(
+        "change {} came after change {} and made another version active: apply it again; nothing was changed",
+        newer.id, change.id
+    )
+    .into())
+}
+
+/// Checks that the versions still have the rules that were recorded: a draft can be changed through the API.
+async fn check_same_rules(
+    client: &Client,
+    engine: &Engine,
+    change: &RecordedChange,
+) -> Result<(), CommandError> {
+    let recorded = engine.load_change_details(change).await?.rules;
+    for moved in &change.moves {
+        let (detector, number) = (&moved.detector_id, moved.after);
+        let held = read_held_version(client, detector, VersionChoice::Number(number)).await?;
+        let rules: Vec<RecordedRule> = held
+            .template
+            .detectors
+            .iter()
+            .flat_map(record_rules)
+            .collect();
+        let wanted = recorded.iter().filter(|it| it.detector_id == *detector);
+        if !wanted
+            .map(simplify_rule)
+            .eq(rules.iter().map(simplify_rule))
+        {
+            return Err(format!(
+                "version {number} of detector `{detector}` no longer has the rules that change {} recorded: apply it again; nothing \
+                 was changed",
+                change.id
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// What a rule decides, without the blanks around its text.
+fn simplify_rule(rule: &RecordedRule) -> (&str, &str, &[String]) {
+    (&rule.rule_id, rule.expression.trim(), &rule.outcomes)
 }
 
 /// Checks that a change can be approved by this person.

@@ -55,7 +55,7 @@ impl fmt::Display for ComparisonReport {
                 "version {version} is better for the ones and worse for the others: a question of money"
             ),
             BalanceVerdict::NotKnownYet => format!(
-                "which is better cannot be told yet: too few of the orders on which version {version} differs have a known end"
+                "which is better cannot be told yet: of the orders on which version {version} differs, too few have a known end"
             ),
         };
         let balance = &self.report.balance;

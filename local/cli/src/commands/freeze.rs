@@ -1,7 +1,7 @@
 //! `fraudstream freeze`: refuses changes until a time.
 
 use clap::Args;
-use engine::{ChangeFreeze, ChangeKind, Engine};
+use engine::{ChangeFreeze, ChangeKind, ChangePolicy, Engine};
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::history::open_with_history;
 use super::list::parse_expiry;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
-use crate::change_log::{ChangeArgs, ChangeLog, describe_only_step};
+use crate::change_log::{ChangeArgs, ChangeLog, RefusedChange, describe_only_step, take_text};
 
 /// The arguments of `freeze`.
 #[derive(Debug, Args)]
@@ -60,26 +60,32 @@ impl FreezeArgs {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Option<ChangeFreeze>, CommandError> {
-        let mut policy = engine.load_change_policy().await?;
+        let policy = engine.load_change_policy().await?;
         if until.is_none() && !self.lift {
             return Ok(policy.freeze_at(now).cloned());
         }
         if self.lift && policy.freeze_at(now).is_none() {
             return Err("changes are not frozen; nothing was changed".into());
         }
-        let author = self.change.author_name();
-        let freeze = until.map(|until| ChangeFreeze {
-            until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            reason: self.change.reason.clone().unwrap_or_default(),
-            author,
-        });
+        let log = ChangeLog::new(Arc::clone(engine), &self.change);
+        log.check_reason().await?;
+        let freeze = match until {
+            None => None,
+            Some(until) => Some(ChangeFreeze {
+                until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                reason: take_text(self.change.reason.as_deref()).ok_or(RefusedChange::NoReason)?,
+                author: self.change.author_name(),
+            }),
+        };
         let step = match &freeze {
             Some(freeze) => format!("changes are frozen until {}", freeze.until),
             None => "changes are allowed again".to_owned(),
         };
-        policy.freeze.clone_from(&freeze);
-        let log = ChangeLog::new(Arc::clone(engine), &self.change);
-        let write = Box::pin(async { Ok(engine.put_change_policy(&policy).await?) });
+        let write = Box::pin(async {
+            let set = |policy: &mut ChangePolicy| policy.freeze.clone_from(&freeze);
+            engine.update_change_policy(set).await?;
+            Ok(())
+        });
         log.record_step(
             ChangeKind::Freeze,
             describe_only_step(step),

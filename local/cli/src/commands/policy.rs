@@ -49,15 +49,20 @@ impl PolicyArgs {
     async fn change_policy(&self, engine: &Arc<Engine>) -> Result<ChangePolicy, CommandError> {
         let before = engine.load_change_policy().await?;
         let is_on = |switch: Option<Switch>, before| switch.map_or(before, |it| it == Switch::On);
-        let policy = ChangePolicy {
-            reason_required: is_on(self.require_reason, before.reason_required),
-            approval_required: is_on(self.require_approval, before.approval_required),
-            ..before.clone()
+        let set = |policy: &mut ChangePolicy| {
+            policy.reason_required = is_on(self.require_reason, policy.reason_required);
+            policy.approval_required = is_on(self.require_approval, policy.approval_required);
         };
+        let mut policy = before.clone();
+        set(&mut policy);
         if policy != before {
             let log = ChangeLog::new(Arc::clone(engine), &self.change);
+            log.check_reason().await?;
             let step = describe_policy(&policy);
-            let write = Box::pin(async { Ok(engine.put_change_policy(&policy).await?) });
+            let write = Box::pin(async {
+                engine.update_change_policy(set).await?;
+                Ok(())
+            });
             log.record_step(
                 ChangeKind::Policy,
                 describe_only_step(step),

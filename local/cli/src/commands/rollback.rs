@@ -8,6 +8,7 @@ use engine::{ChangeDetails, ChangeKind, ChangeState, VersionMove};
 use serde::Serialize;
 
 use super::CommandError;
+use super::live_versions::format_percent;
 use crate::apply::{
     HeldVersion, HeldVersionError, VersionChoice, activate_version, compare_detectors,
     describe_versions, list_versions, read_held_version, record_rules,
@@ -91,6 +92,7 @@ pub(super) async fn roll_back(
         Err(error) => return Err(error.into()),
     };
     let before = active.as_ref().map(|active| active.number);
+    check_no_rollout(detector, to, before, log).await?;
     let to = match to {
         RollbackTarget::Version(to) => to,
         RollbackTarget::Before => find_version_before(client, detector, before, log).await?,
@@ -141,6 +143,32 @@ pub(super) async fn roll_back(
         change: id,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// Checks that it is not a rollout that is to be taken back: the version to go back to is the active one then.
+async fn check_no_rollout(
+    detector: &str,
+    to: RollbackTarget,
+    active: Option<u32>,
+    log: Option<&ChangeLog>,
+) -> Result<(), CommandError> {
+    let rollout = match log {
+        None => None,
+        Some(log) => log.find_rollout(detector).await?,
+    };
+    let (Some(rollout), Some(active)) = (rollout, active) else {
+        return Ok(());
+    };
+    if to != RollbackTarget::Before && to != RollbackTarget::Version(active) {
+        return Ok(());
+    }
+    Err(format!(
+        "version {} of detector `{detector}` decides on {} of the entities, and version {active} is active already: \
+         `fraudstream rollout --off` lets it decide on all; nothing was changed",
+        rollout.version,
+        format_percent(rollout.share)
+    )
+    .into())
 }
 
 /// What differs between the version that is active and another, and the step from one to the other.

@@ -59,6 +59,7 @@ impl RolloutArgs {
         if (wanted.is_none() && !self.off) || wanted == before.rollout {
             return Ok(before);
         }
+        let wanted = simplify_rollout(detector, &before, wanted)?;
         let log = ChangeLog::of_urgent(Arc::clone(engine), &self.change);
         let needs_approval = log.check_direct_change().await?;
         let Some(wanted) = wanted else {
@@ -100,6 +101,24 @@ impl RolloutArgs {
     }
 }
 
+/// All entities for the version that is active already is the end of a rollout.
+fn simplify_rollout(
+    detector: &str,
+    before: &LiveVersions,
+    wanted: Option<VersionRollout>,
+) -> Result<Option<VersionRollout>, String> {
+    let is_all = |it: &VersionRollout| {
+        it.share == VersionRollout::BUCKETS && Some(it.version) == before.active
+    };
+    match (wanted, &before.rollout) {
+        (Some(wanted), None) if is_all(&wanted) => Err(format!(
+            "version {} of detector `{detector}` decides on all already; nothing was changed",
+            wanted.version
+        )),
+        (wanted, _) => Ok(wanted.filter(|it| !is_all(it))),
+    }
+}
+
 /// The step from what is to what is wanted, and which version becomes active by it.
 fn describe_step(
     detector: &str,
@@ -125,4 +144,33 @@ fn describe_step(
         });
     }
     (step, moves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_for_the_active_version_ends_a_rollout() {
+        let share = |version, share| Some(VersionRollout { version, share });
+        let all = VersionRollout::BUCKETS;
+        let is_all = Err(
+            "version 4 of detector `orders` decides on all already; nothing was changed".to_owned(),
+        );
+        for (rollout, wanted, want) in [
+            (None, share(4, all), is_all),
+            (share(5, 100), share(4, all), Ok(None)),
+            (share(5, 100), None, Ok(None)),
+            (None, share(5, all), Ok(share(5, all))),
+            (share(5, 100), share(5, 200), Ok(share(5, 200))),
+        ] {
+            let before = LiveVersions {
+                active: Some(4),
+                shadow: None,
+                rollout,
+            };
+            let got = simplify_rollout("orders", &before, wanted.clone());
+            assert_eq!(got, want, "{before:?} {wanted:?}");
+        }
+    }
 }

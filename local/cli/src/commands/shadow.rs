@@ -40,6 +40,7 @@ impl ShadowArgs {
                     ..before
                 };
                 let log = ChangeLog::new(std::sync::Arc::clone(&engine), &self.change);
+                log.check_reason().await?;
                 let details = describe_only_step(describe_live_versions(&after));
                 // It decides nothing, so a freeze allows it.
                 let write = Box::pin(async { Ok(engine.set_shadow(&detector, wanted).await?) });
