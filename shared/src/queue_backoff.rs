@@ -68,11 +68,9 @@ impl QueueDelivery {
     }
 }
 
-/// The name of a FIFO queue, and of no other, ends like this.
-fn is_fifo(queue_arn: &str) -> bool {
-    queue_arn
-        .rsplit_once('.')
-        .is_some_and(|(_, end)| end == "fifo")
+/// Whether the ARN or the URL of a queue is that of a FIFO queue: its name, and no other, ends like this.
+pub fn is_fifo(queue: &str) -> bool {
+    queue.rsplit_once('.').is_some_and(|(_, end)| end == "fifo")
 }
 
 /// The response of a function, as far as it names messages that failed.
@@ -103,7 +101,7 @@ pub fn select_failed(
     deliveries
 }
 
-/// The longest and the shortest delay after a message was delivered `receives` times, in seconds.
+/// The shortest and the longest delay after a message was delivered `receives` times, in seconds.
 fn find_delays(receives: u32) -> (u64, u64) {
     let doublings = receives.saturating_sub(1).min(16);
     let longest = (FIRST_DELAY << doublings).min(LONGEST_DELAY);

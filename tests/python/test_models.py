@@ -1,5 +1,6 @@
 """Models on the command line: from stored events to a rule on a score, and from a CSV file to its figures."""
 
+import datetime
 import json
 import math
 import random
@@ -133,10 +134,50 @@ def test_evaluate_gives_the_same_figures_again(fraudstream, events, tmp_path):
     (["--label", "country"], "which value of `country` is legitimate? Say --legit VALUE or --fraud VALUE"),
     (["--label", "country", "--fraud", "ZZ"], "such as --fraud ZZ --legit CA --legit GB --legit US"),
     (["--type", "amount=MONEY"], "`MONEY` is no variable type"),
+    (["--timestamp", "none", "--gap", "7d"], "--gap needs the time of each event"),
     (["--legit", "0", "--legit", "1"], "Ensure that both fraudulent and legitimate events exceed the minimum count of 50"),
 ])
 def test_evaluate_says_what_is_missing(fraudstream, events, tmp_path, words, sentence):
     assert sentence in run(fraudstream, tmp_path, "evaluate", events, *words, status=1)
+
+
+def test_a_time_span_that_is_none_is_a_sentence(fraudstream, events, tmp_path):
+    told = run(fraudstream, tmp_path, "evaluate", events, "--label-delay", "soon", status=2)
+    assert "`soon` is not a time span; write days, hours or minutes, such as 7d, 12h or 30m" in told
+
+
+def test_evaluate_names_a_test_that_is_none(fraudstream, events, tmp_path):
+    notes = json.loads(run(fraudstream, tmp_path, "evaluate", events, events, "--timestamp", "when", "--json"))["test_notes"]
+    assert [note.split(f"{events}")[0] for note in notes] == ["3000 of 3000 events of ", ""]
+    assert notes[0].endswith("Measure on events that the model has not seen.")
+    assert "begins (2026-01-01T00:00:00Z) before the events that train end (2026-05-13T23:00:00Z)" in notes[1]
+
+
+def test_labels_of_the_test_count_when_they_would_have_come(fraudstream, tmp_path):
+    """A device is stolen for forty days, and what it did becomes known a week later."""
+    chance = random.Random(7)
+    stolen = {device: chance.randrange(180) for device in range(0, 300, 3)}
+    lines = ["EVENT_TIMESTAMP,device_id,amount,EVENT_LABEL"]
+    for number in range(9000):
+        day, hour = number // 50, number % 50 * 24 // 50
+        device = chance.randrange(300)
+        is_stolen = 0 <= day - stolen.get(device, 999) < 40
+        fraud = chance.random() < (0.7 if is_stolen else 0.01)
+        moment = datetime.datetime(2026, 1, 1) + datetime.timedelta(days=day, hours=hour)
+        lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},d{device},{chance.lognormvariate(3, 0.5):.2f},{int(fraud)}")
+    (tmp_path / "orders.csv").write_text("\n".join(lines) + "\n")
+
+    def measure(*words):
+        found = json.loads(run(fraudstream, tmp_path, "evaluate", "orders.csv", *words, "--json"))
+        return found["measures"]["auc"]["value"], found["training"]
+
+    without, _ = measure()
+    known, training = measure("--label-delay", "7d")
+    assert known > without + 0.05, (known, without)
+    # Those of the last week before the test cannot be learnt from: 350, but three whose labels come when it begins.
+    assert training["maturity"]["immature"] == 347 and sum(training["blocks"]) == 144 * 50 - 347
+    _, with_gap = measure("--label-delay", "7d", "--gap", "14d")
+    assert with_gap["maturity"]["immature"] == 0 and sum(with_gap["blocks"]) == 130 * 50
 
 
 def rows(change=lambda number, row: row, many=3000, header="EVENT_ID,EVENT_TIMESTAMP,amount,kind,note,EVENT_LABEL"):

@@ -338,7 +338,7 @@ fn score_later(
 /// for what changes with time.
 fn allowed_range(promised: f64, set: &Set, measured: &Measured) -> (f64, f64) {
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
-    let (held_back, legit) = (set.trained as f64 / 10.0, measured.legit as f64);
+    let (held_back, legit) = (set.trained as f64 / 6.0, measured.legit as f64);
     let chance = (promised / held_back + promised / legit).sqrt();
     (
         (promised / 2.0 - 3.0 * chance).max(0.0),
@@ -350,7 +350,7 @@ fn allowed_range(promised: f64, set: &Set, measured: &Measured) -> (f64, f64) {
 fn scores_keep_their_promise_on_later_events() {
     let mut wrong = Vec::new();
     for set in sets_of_numbers().into_iter().chain(sets_of_other_types()) {
-        let (measured, report) = measure(&set, 1).unwrap();
+        let (measured, report) = measure(&set, 2).unwrap();
         println!(
             "{:24} AUC {:.3}, of {} legitimate events {}",
             set.name,

@@ -303,6 +303,15 @@ impl Engine {
         forgotten::note_forgotten(&self.services.account, subject).await
     }
 
+    /// Takes an event out of the histories of its keys, such as its device and its e-mail address; before the event is
+    /// deleted, because it says which these are. What is only counted stays.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub async fn forget_in_histories(&self, event_type: &str, event_id: &str) -> Result<()> {
+        forgotten::forget_in_histories(&self.services, event_type, event_id).await
+    }
+
     /// Deletes the history of an entity.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use model::{
     Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingError, TrainingMessage,
     TrainingOptions, TrainingReport, VariableType,
 };
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::error::{EvaluateError, io_error_in};
 use crate::measures::{LookUps, Measures, ScoredEvent};
@@ -85,8 +85,18 @@ struct TrainingData {
     repeated_ids: usize,
     /// The time of the newest event, in seconds since 1970.
     newest: Option<i64>,
-    /// A hash of each event, of its values, time and entity.
-    seen_rows: FxHashSet<u64>,
+    /// How many events of a test file are among those that train.
+    seen_in_test: usize,
+}
+
+/// What is known of the test before training.
+#[derive(Default)]
+struct TestOverview {
+    events: usize,
+    /// The time of the oldest event, in seconds since 1970.
+    start: Option<i64>,
+    /// Of a test file, how many events have each hash of values, time and entity.
+    hashes: FxHashMap<u64, usize>,
 }
 
 impl Evaluate {
@@ -104,14 +114,14 @@ impl Evaluate {
             Some(path) => TestEvents::File(path),
             None => hold_out_rows(&columns.table(&self.train))?,
         };
-        let test_start = self.find_test_start(columns, &test)?;
+        let mut overview = self.read_test_overview(columns, &test)?;
         // Before a training that may take minutes.
         let mut rules = detector
             .map(|detector| self.apply_detector(detector, columns))
             .transpose()?;
-        let data = self.read_training_data(columns, &test, test_start)?;
+        let data = self.read_training_data(columns, &test, &mut overview)?;
         let start = Instant::now();
-        let (model, training) = self.train_model(&data, test_start)?;
+        let (model, training) = self.train_model(&data, overview.start)?;
         let training_seconds = start.elapsed().as_secs_f64();
         let histories = EntityHistories::of_dataset(&data.dataset);
         // It is large, and no longer needed.
@@ -144,13 +154,7 @@ impl Evaluate {
             broken_rows: data.row_notes.broken,
             row_notes: self.describe_rows(&data.row_notes, &test, &test_notes),
             repeated_ids: data.repeated_ids,
-            test_notes: self.describe_test(
-                columns,
-                &test,
-                test_start,
-                data.newest,
-                &data.seen_rows,
-            )?,
+            test_notes: self.describe_test(columns, &overview, data.newest, data.seen_in_test),
             score_promises: check_promises(&scored),
             measures: Measures::new(&scored, &columns.variables, &data.look_ups),
             rules_only: rules.map(|rules| rules.measure(&scored)),
@@ -203,12 +207,12 @@ impl Evaluate {
         &self,
         columns: &EventColumns,
         test: &TestEvents<'_>,
-        test_start: Option<i64>,
+        overview: &mut TestOverview,
     ) -> Result<TrainingData, TableError> {
-        let gap_start = test_start.zip(self.gap);
+        let gap_start = overview.start.zip(self.gap);
         let gap_start = gap_start.map(|(start, gap)| start.saturating_sub(gap));
         let mut newest = None;
-        let mut seen_rows = FxHashSet::default();
+        let mut seen_in_test = 0;
         let mut look_ups = LookUps::new(&columns.variables);
         let mut dataset = columns.empty_dataset();
         // If all rows have one label time, it is the time when the file was written.
@@ -225,8 +229,8 @@ impl Evaluate {
                 return Ok(());
             }
             newest = newest.max(event_time);
-            if matches!(test, TestEvents::File(_)) {
-                seen_rows.insert(hash_row(&event));
+            if !overview.hashes.is_empty() {
+                seen_in_test += overview.hashes.remove(&hash_row(&event)).unwrap_or(0);
             }
             first_label_time = first_label_time.or(label_time);
             real_label_times |=
@@ -243,7 +247,7 @@ impl Evaluate {
             row_notes,
             repeated_ids,
             newest,
-            seen_rows,
+            seen_in_test,
         })
     }
 
@@ -251,21 +255,16 @@ impl Evaluate {
     fn describe_test(
         &self,
         columns: &EventColumns,
-        test: &TestEvents<'_>,
-        test_start: Option<i64>,
+        overview: &TestOverview,
         newest: Option<i64>,
-        seen_rows: &FxHashSet<u64>,
-    ) -> Result<Vec<String>, EvaluateError> {
+        seen: usize,
+    ) -> Vec<String> {
         let mut notes = Vec::new();
-        let TestEvents::File(path) = test else {
-            return Ok(notes);
+        let Some(path) = &self.test else {
+            return notes;
         };
         let path = path.display();
-        let (mut events, mut seen) = (0_usize, 0_usize);
-        self.for_each_test_event(columns, test, |event| {
-            events += 1;
-            seen += usize::from(seen_rows.contains(&hash_row(&event)));
-        })?;
+        let events = overview.events;
         // Without times and ids, equal rows need not be the same event.
         if seen > 0 && columns.event_time.is_some() {
             notes.push(format!(
@@ -273,7 +272,7 @@ impl Evaluate {
                  them are too good. Measure on events that the model has not seen."
             ));
         }
-        if let (Some(start), Some(newest)) = (test_start, newest)
+        if let (Some(start), Some(newest)) = (overview.start, newest)
             && start < newest
         {
             notes.push(format!(
@@ -283,25 +282,29 @@ impl Evaluate {
                 describe_time(newest)
             ));
         }
-        Ok(notes)
+        notes
     }
 
-    /// The time of the oldest event of the test, in seconds since 1970.
-    fn find_test_start(
+    fn read_test_overview(
         &self,
         columns: &EventColumns,
         test: &TestEvents<'_>,
-    ) -> Result<Option<i64>, EvaluateError> {
-        let mut start: Option<i64> = None;
+    ) -> Result<TestOverview, EvaluateError> {
+        let mut overview = TestOverview::default();
         self.for_each_test_event(columns, test, |event| {
+            overview.events += 1;
             if let Some(time) = event.row.event_time {
-                start = Some(start.map_or(time, |start| start.min(time)));
+                let start = overview.start.map_or(time, |start| start.min(time));
+                overview.start = Some(start);
+            }
+            if matches!(test, TestEvents::File(_)) {
+                *overview.hashes.entry(hash_row(&event)).or_default() += 1;
             }
         })?;
-        if self.gap.is_some() && start.is_none() {
+        if self.gap.is_some() && overview.start.is_none() {
             return Err(EvaluateError::NoTimes);
         }
-        Ok(start)
+        Ok(overview)
     }
 
     /// The detector, applied to the columns of the file that is measured.

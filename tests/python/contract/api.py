@@ -337,14 +337,27 @@ def delete_detector(afd, detector):
     afd.delete_detector(detectorId=detector)
 
 
+def delete_model_version(afd, timeout=120, **reference):
+    """Ends a model version's training or service, waits until it has ended, and deletes it.
+
+    A training can end by itself between the question for its status and the request to cancel it: the request is then refused.
+    """
+    end = time.monotonic() + timeout
+    while (status := afd.get_model_version(**reference)["status"]) in ("ACTIVE", "TRAINING_IN_PROGRESS"):
+        try:
+            ended = {"ACTIVE": "INACTIVE", "TRAINING_IN_PROGRESS": "TRAINING_CANCELLED"}[status]
+            afd.update_model_version_status(**reference, status=ended)
+        except afd.exceptions.ValidationException:
+            assert afd.get_model_version(**reference)["status"] != status
+        assert time.monotonic() < end, f"{reference} stays {status}"
+        time.sleep(0.1)
+    afd.delete_model_version(**reference)
+
+
 def delete_model(afd, model):
     """Deletes a model and its versions."""
     for version in [row for page in pages(afd.describe_model_versions, "modelVersionDetails", modelId=model) for row in page]:
-        reference = {name: version[name] for name in ("modelId", "modelType", "modelVersionNumber")}
-        for before, after in (("ACTIVE", "INACTIVE"), ("TRAINING_IN_PROGRESS", "TRAINING_CANCELLED")):
-            if version["status"] == before:
-                afd.update_model_version_status(**reference, status=after)
-        afd.delete_model_version(**reference)
+        delete_model_version(afd, **{name: version[name] for name in ("modelId", "modelType", "modelVersionNumber")})
     afd.delete_model(modelId=model, modelType=MODEL_TYPE)
 
 

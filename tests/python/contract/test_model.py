@@ -142,6 +142,8 @@ def scored(afd, shop, files):
     assert described_["status"] == "TRAINING_COMPLETE", described_
     afd.update_model_version_status(**version, status="ACTIVE")
     eventually(lambda: afd.get_model_version(**version)["status"] == "ACTIVE")
+    # Long enough not to end before the request that cancels it.
+    files.put(shop.name, history(shop, 20_000))
     again = afd.update_model_version(**reference, majorVersionNumber="1", **detail)["modelVersionNumber"]
     afd.update_model_version_status(**reference, modelVersionNumber=again, status="TRAINING_CANCELLED")
     afd.create_model_version(**reference, **shop.training())

@@ -11,7 +11,7 @@ import time
 import boto3
 import pytest
 
-from .api import ENDPOINT, MILLISECONDS, REGION, body, fresh, pages, refusal
+from .api import ENDPOINT, MILLISECONDS, REGION, body, delete_model_version, fresh, pages, refusal
 
 OFI = "ONLINE_FRAUD_INSIGHTS"
 ROLE = os.environ.get("CONTRACT_ROLE", "arn:aws:iam::123456789012:role/training")
@@ -62,12 +62,7 @@ class Models:
         for model in self.made:
             details = [row for page in pages(self.afd.describe_model_versions, "modelVersionDetails", **model) for row in page]
             for detail in details:
-                version = model | {"modelVersionNumber": detail["modelVersionNumber"]}
-                step = {"TRAINING_IN_PROGRESS": "TRAINING_CANCELLED", "ACTIVE": "INACTIVE"}.get(detail["status"])
-                if step:
-                    self.afd.update_model_version_status(**version, status=step)
-                    self.until(version, "TRAINING_COMPLETE", "TRAINING_CANCELLED", "ERROR")
-                self.afd.delete_model_version(**version)
+                delete_model_version(self.afd, **model, modelVersionNumber=detail["modelVersionNumber"])
             self.afd.delete_model(**model)
 
 

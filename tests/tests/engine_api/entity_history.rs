@@ -197,31 +197,24 @@ impl Shop {
     }
 }
 
-/// Stores orders that look alike one by one. Every second customer orders five times within minutes, and all but the
-/// first are fraud; the other customers come back after weeks.
-async fn store_orders(client: &Client, customers: i64) {
-    for customer in 0..customers {
-        let begin = FIRST + customer * 7_919 * 37 % (120 * DAY);
-        let (orders, gap) = if customer % 2 == 0 {
+/// Stores orders that look alike, by `send`, which gets the number of a subject and of its order, the time and the label.
+/// Every second subject orders five times within minutes, and all but the first are fraud; the others come back after
+/// weeks.
+pub(super) async fn store_bursts(subjects: i64, send: impl AsyncFn(i64, i64, i64, &'static str)) {
+    for subject in 0..subjects {
+        let begin = FIRST + subject * 7_919 * 37 % (120 * DAY);
+        let (orders, gap) = if subject % 2 == 0 {
             (5, 3 * MINUTE)
         } else {
             (2, 25 * DAY)
         };
         for order in 0..orders {
-            let label = if customer % 2 == 0 && order > 0 {
+            let label = if subject % 2 == 0 && order > 0 {
                 "fraud"
             } else {
                 "legit"
             };
-            let id = format!("{customer}-{order}");
-            send(
-                client,
-                &format!("c{customer}"),
-                &id,
-                begin + order * gap,
-                Some(label),
-            )
-            .await;
+            send(subject, order, begin + order * gap, label).await;
         }
     }
 }
@@ -230,7 +223,11 @@ async fn store_orders(client: &Client, customers: i64) {
 async fn a_model_learns_what_customers_did_before() {
     let shop = Shop::new().await;
     let client = &shop.world.client;
-    store_orders(client, 260).await;
+    store_bursts(260, async |customer, order, at, label| {
+        let id = format!("{customer}-{order}");
+        send(client, &format!("c{customer}"), &id, at, Some(label)).await;
+    })
+    .await;
     assert!(shop.profiles().await.is_empty(), "nobody asks yet");
     shop.version().await;
     let version = shop.deciding().await;

@@ -5,47 +5,33 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_frauddetector::types::AggregatedVariablesImpactExplanation;
 use futures::future::join_all;
+use local_aws::fault::{Fault, Faults};
 use model::history::EntityHistory;
 
-use crate::entity_history::{DAY, FIRST, MINUTE, Shop, entity, time};
+use crate::entity_history::{DAY, FIRST, MINUTE, Shop, entity, store_bursts, time};
 
 /// A shop whose variable `country` holds the device.
 async fn shop_with_devices() -> Shop {
     Shop::with_types([("price", "PRICE"), ("country", "FINGERPRINT")]).await
 }
 
-/// Every order is of a new customer. Every second device orders five times within minutes, and all but the first are
-/// fraud; the other devices come back after weeks.
+/// Stores orders, each of a new customer, of devices of which every second one is used for fraud.
 async fn store_orders(shop: &Shop, devices: i64) {
-    for device in 0..devices {
-        let begin = FIRST + device * 7_919 * 37 % (120 * DAY);
-        let (orders, gap) = if device % 2 == 0 {
-            (5, 3 * MINUTE)
-        } else {
-            (2, 25 * DAY)
-        };
-        for order in 0..orders {
-            let label = if device % 2 == 0 && order > 0 {
-                "fraud"
-            } else {
-                "legit"
-            };
-            let (id, at) = (format!("{device}-{order}"), begin + order * gap);
-            let send = shop.world.client.send_event().event_type_name("order");
-            let send = send
-                .event_id(&id)
-                .event_timestamp(time(at))
-                .event_variables(
-                    "price",
-                    format!("{}.00", 10 + (device * 7 + order * 13) % 20),
-                )
-                .event_variables("country", format!("Device-{device}"))
-                .entities(entity(&format!("c{id}")))
-                .assigned_label(label)
-                .label_timestamp(time(at + DAY));
-            send.send().await.unwrap();
-        }
-    }
+    store_bursts(devices, async |device, order, at, label| {
+        let id = format!("{device}-{order}");
+        let price = format!("{}.00", 10 + (device * 7 + order * 13) % 20);
+        let send = shop.world.client.send_event().event_type_name("order");
+        let send = send
+            .event_id(&id)
+            .event_timestamp(time(at))
+            .event_variables("price", price)
+            .event_variables("country", format!("Device-{device}"))
+            .entities(entity(&format!("c{id}")))
+            .assigned_label(label)
+            .label_timestamp(time(at + DAY));
+        send.send().await.unwrap();
+    })
+    .await;
 }
 
 async fn score(shop: &Shop, device: &str, id: &str, at: i64) -> f32 {
@@ -128,4 +114,42 @@ async fn a_model_learns_what_devices_did_before() {
     assert_eq!(most.event_variable_names(), ["country"]);
     // Nobody stored the device itself in the name of an item.
     assert!(histories.keys().all(|key| key.len() == 32));
+
+    // A forgotten event is taken out of the history of its device; one that is then empty is deleted.
+    let engine = &shop.world.engine;
+    engine.forget_in_histories("order", "busy").await.unwrap();
+    engine.forget_in_histories("order", "new").await.unwrap();
+    let left = device_histories(&shop).await;
+    assert_eq!(left.len(), histories.len(), "the fresh device is gone");
+    let shared = left.iter().filter(|(key, _)| !filled.contains_key(*key));
+    let shared: Vec<u64> = shared.map(|(_, history)| history.event_count()).collect();
+    assert_eq!(shared, [8]);
+}
+
+/// The history of a key that cannot be written, because others write it again and again, holds up no event.
+#[tokio::test]
+async fn an_event_goes_on_without_the_history_of_a_busy_key() {
+    let shop = shop_with_devices().await;
+    shop.version().await;
+    let faults = Faults::new();
+    let client = shop.world.another_through(&faults);
+    let send = async |id: &str| {
+        let send = client.send_event().event_type_name("order").event_id(id);
+        let send = send
+            .event_timestamp(time(FIRST))
+            .event_variables("price", "20.00")
+            .event_variables("country", "Busy")
+            .entities(entity("unknown"));
+        send.send().await
+    };
+    for (conflicts, count) in [(19, 1), (20, 1), (0, 2)] {
+        let id = format!("after-{conflicts}");
+        faults.inject("PutItem", Fault::Pass, 1);
+        let conflict = Fault::exception("ConditionalCheckFailedException");
+        faults.inject("PutItem", conflict, conflicts);
+        send(&id).await.unwrap();
+        let histories = device_histories(&shop).await;
+        let counts: Vec<u64> = histories.values().map(EntityHistory::event_count).collect();
+        assert_eq!(counts, [count], "{conflicts}");
+    }
 }

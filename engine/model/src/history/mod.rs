@@ -152,6 +152,18 @@ impl EntityHistory {
         }
     }
 
+    /// Takes an event out, as far as it is kept whole; what is only counted stays. Its id is remembered, so that the
+    /// event does not count again if it comes again.
+    pub fn forget_event(&mut self, id: u32) {
+        self.recent.retain(|kept| kept.1 != id);
+        self.bad.retain(|(other, _)| *other != id);
+    }
+
+    /// Whether no event is kept whole.
+    pub fn keeps_none_whole(&self) -> bool {
+        self.recent.is_empty()
+    }
+
     /// This history, completed by the events that were stored before it began. Where the stored events cover only a
     /// short time, so that the result would have fewer events than this history has already, it stays as it is.
     #[must_use]

@@ -118,6 +118,26 @@ fn a_busy_entity_is_counted_to_the_day() {
 }
 
 #[test]
+fn a_forgotten_event_is_taken_out_and_stays_out() {
+    let mut profile = EntityHistory::default();
+    for event in [event(1, 0, 10.0, 7), event(2, 60, 20.0, 8)] {
+        profile.add(event);
+        profile.note_label(event.id, true, event.time);
+    }
+    profile.forget_event(1);
+    let next = event(3, DAY, 30.0, 7);
+    check(
+        &profile,
+        &next,
+        &[("count", 1.0), ("sum 7d", 20.0), ("bad", 1.0)],
+    );
+    assert!(!profile.add(event(1, 0, 10.0, 7)), "it comes again");
+    assert!(!profile.keeps_none_whole());
+    profile.forget_event(2);
+    assert!(profile.keeps_none_whole());
+}
+
+#[test]
 fn what_was_stored_completes_what_was_noted() {
     let numbered = |numbers: std::ops::Range<u32>| {
         let event = |number| event(number, i64::from(number) * 60, 1.0, 1);

@@ -197,12 +197,14 @@ fn build_event_type_bundle(
     }
 }
 
-/// Starts to keep entity histories for a model: the tracked fields of all variables, and the labels that mean fraud.
+/// Starts to keep entity histories for a model: the tracked fields of all variables, the labels that mean fraud, and the
+/// keys beside the entity if the model looks at them.
 pub(crate) async fn track_histories(
     services: &EngineServices,
     change: &mut Change<'_>,
     name: &str,
     fraud: &[String],
+    with_keys: bool,
 ) -> Result<()> {
     let found: Option<EventType> = change.get(&event_type_key(name)).await?;
     let mut event_type = found.ok_or_else(|| missing_event_type(name))?;
@@ -217,10 +219,12 @@ pub(crate) async fn track_histories(
     let settings = event_type
         .history_settings
         .get_or_insert_with(|| HistorySettings {
-            tracked_fields: chosen.clone(),
+            tracked_fields: chosen.clone().without_keys(),
             fraud: Vec::new(),
         });
-    settings.tracked_fields = settings.tracked_fields.clone().with_keys_of(chosen);
+    if with_keys {
+        settings.tracked_fields = settings.tracked_fields.clone().with_keys_of(chosen);
+    }
     let news = fraud.iter().filter(|label| !settings.fraud.contains(label));
     let news: Vec<String> = news.cloned().collect();
     settings.fraud.extend(news);

@@ -151,8 +151,10 @@ async fn begin_training(
         let mapper = mapper.and_then(|schema| schema.label_mapper.as_ref());
         let fraud = mapper.and_then(|mapper| mapper.get("FRAUD"));
         let fraud = fraud.map(Vec::as_slice).unwrap_or_default();
-        event_types::track_histories(services, &mut change, &version.event_type_name, fraud)
-            .await?;
+        // A model of log-ins looks at its account alone.
+        let with_keys = version.model_type == ApiModelType::TransactionFraudInsights;
+        let name = &version.event_type_name;
+        event_types::track_histories(services, &mut change, name, fraud, with_keys).await?;
     }
     change.put(&version)?;
     change.put(&version.training_job())?;

@@ -14,6 +14,7 @@ use protocol::{Error, Operation, Result, text};
 use serde::{Deserialize, Serialize};
 use store::pinned_bundles::BundledRule;
 use store::records::detector_version::RuleExecutionMode;
+use store::records::entity_history::is_nobody;
 use store::records::event::{
     EventEntity, EventVariables, StoredEvent, count_event_bytes, event_partition,
 };
@@ -383,8 +384,7 @@ impl GetEventPredictionInput {
     /// Whose bucket decides whether a version with a share judges: the first entity that is known, or else the event.
     fn entity_of_rollout(&self) -> &str {
         let mut ids = self.entities.iter().map(|entity| entity.entity_id.as_str());
-        ids.find(|id| !id.eq_ignore_ascii_case("unknown"))
-            .unwrap_or(&self.event_id)
+        ids.find(|id| !is_nobody(id)).unwrap_or(&self.event_id)
     }
 
     /// The count of its event for the statistics.

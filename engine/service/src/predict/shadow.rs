@@ -21,8 +21,8 @@ use crate::services::entity_history::EventInHistory;
 pub struct ShadowDecision {
     /// The version.
     pub version: String,
-    /// The rules that matched, each with its outcomes.
-    pub matched: Vec<(String, Vec<String>)>,
+    /// The rules that matched.
+    pub matched: Vec<String>,
     /// The rules that could not be evaluated.
     pub undetermined: Vec<String>,
 }
@@ -117,9 +117,7 @@ pub(crate) async fn find_shadow_decision(
     let undetermined = list_rules_with_verdict(&compiled, &shadow.verdicts, UNDETERMINED);
     Ok(Some(ShadowDecision {
         version: shadow.detector_version_id.clone(),
-        matched: matched
-            .map(|rule| (rule.rule_id.clone(), rule.outcomes.clone()))
-            .collect(),
+        matched: matched.map(|rule| rule.rule_id.clone()).collect(),
         undetermined: undetermined.map(|rule| rule.rule_id.clone()).collect(),
     }))
 }

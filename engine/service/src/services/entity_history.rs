@@ -258,6 +258,31 @@ impl EntityHistoryStore {
         Ok(())
     }
 
+    /// Takes an event out of the histories of its keys. A history that then keeps no event whole is deleted, with the
+    /// hash of the value by which it is found.
+    ///
+    /// # Errors
+    /// The table fails.
+    pub(crate) async fn forget_event(
+        &self,
+        event_type: &EventTypeBundle,
+        event: &StoredEvent,
+    ) -> Result<()> {
+        let in_history = self.load_history_before(event_type, event).await?;
+        for of_key in in_history.iter().flat_map(|it| &it.histories) {
+            let forget = |known: &mut VersionedHistory| known.history.forget_event(of_key.event.id);
+            let mut left = of_key.known.clone();
+            forget(&mut left);
+            if left.history.keeps_none_whole() {
+                self.account.events.delete(&of_key.key).await?;
+            } else {
+                self.change_history(&of_key.key, of_key.known.clone(), forget)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes the history of an entity.
     ///
     /// # Errors

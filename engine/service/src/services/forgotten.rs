@@ -14,6 +14,8 @@ use store::table::{
     self, Item, Key, KeyRange, convert_sdk_error, encode_record_at, text_attribute,
 };
 
+use crate::services::EngineServices;
+
 /// An event of a subject, with what is stored beside it.
 #[derive(Clone, Default)]
 pub struct FoundEvent {
@@ -80,6 +82,36 @@ async fn find_event_partitions(
         }
     }
     Ok(partitions)
+}
+
+/// Takes an event out of the histories of its keys, as it is stored and as each of its predictions saw it.
+///
+/// # Errors
+/// The table fails.
+pub(crate) async fn forget_in_histories(
+    services: &EngineServices,
+    event_type: &str,
+    event_id: &str,
+) -> Result<()> {
+    let Some(event_type) = services.definition_cache.get_event_type(event_type).await? else {
+        return Ok(());
+    };
+    let pk = event_partition(&event_type.name, event_id);
+    for item in services
+        .account
+        .events
+        .query_items(KeyRange::all(&pk))
+        .await?
+    {
+        if text_attribute(&item, "sk").is_some_and(|sk| sk != "label") {
+            let stored: StoredEvent = table::decode_item(item)?;
+            services
+                .entity_histories
+                .forget_event(&event_type, &stored)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 /// Notes that a subject was forgotten: from now on imports reject it. If a client sends a new event of the subject or a

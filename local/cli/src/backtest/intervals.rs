@@ -1,5 +1,6 @@
 //! Shares with what can be said of them from so few cases.
 
+use model::metrics::ConfidenceRange;
 use serde::Serialize;
 
 /// A share, and the interval in which it lies with a confidence of 95 %, after Wilson: it holds for few cases, too.
@@ -15,25 +16,13 @@ pub struct ShareEstimate {
 
 impl ShareEstimate {
     /// The share of `part` in `whole`; `None` of nothing.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "numbers of orders are far below 2^52"
-    )]
     pub(super) fn new(part: u64, whole: u64) -> Option<Self> {
-        /// The standard normal deviate for 95 %.
-        const Z: f64 = 1.959_964;
-        if whole == 0 {
-            return None;
-        }
-        let (part, n) = (part as f64, whole as f64);
-        let share = part / n;
-        let centre = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-        let half =
-            Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+        let (part, whole) = (usize::try_from(part).ok()?, usize::try_from(whole).ok()?);
+        let ConfidenceRange { value, low, high } = ConfidenceRange::of_share(part, whole)?;
         Some(Self {
-            share,
-            low: (centre - half).max(0.0),
-            high: (centre + half).min(1.0),
+            share: value,
+            low,
+            high,
         })
     }
 }

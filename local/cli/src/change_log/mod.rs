@@ -215,14 +215,14 @@ impl ChangeLog {
         Ok(find_move_to(&changes, detector, active).and_then(|it| it.before))
     }
 
-    /// Records a change of one step, before it and after it. Fails as the step does.
+    /// Records a change of one step, before it and after it, and returns the record. Fails as the step does.
     pub(crate) async fn record_step(
         &self,
         kind: ChangeKind,
         details: ChangeDetails,
         moves: Vec<VersionMove>,
         write: LocalBoxFuture<'_, Result<(), Box<dyn Error>>>,
-    ) -> Result<(), Box<dyn Error>> {
+    ) -> Result<RecordedChange, Box<dyn Error>> {
         let change = self.begin(kind, moves, details).await?;
         let result = write.await;
         let state = match &result {
@@ -231,8 +231,7 @@ impl ChangeLog {
         };
         let ended = self.end(change, state).await;
         result?;
-        ended?;
-        Ok(())
+        Ok(ended?)
     }
 
     /// Refuses a change that waits already, so that nobody approves it twice.

@@ -6,7 +6,7 @@ use engine::{ChangeApproval, ChangeState, Engine, RecordedChange, RecordedRule};
 use jiff::Timestamp;
 
 use super::CommandError;
-use super::history::open_with_history;
+use super::history::run_with_history;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::apply::{
@@ -29,13 +29,11 @@ pub(crate) struct ApproveArgs {
 impl ApproveArgs {
     /// Approves the change, and makes its versions active if they wait for that.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
-        let opened = open_with_history(workspace, "approve").await?;
-        let engine = opened.open_engine().await;
-        let client = &opened.pipeline.clients.frauddetector;
-        let result = self.approve_change(client, &engine).await;
-        drop(engine);
-        opened.close().await?;
-        let change = result?;
+        let change = run_with_history(workspace, "approve", async |opened, engine| {
+            let client = &opened.pipeline.clients.frauddetector;
+            self.approve_change(client, engine).await
+        })
+        .await?;
         let moves = change.moves.iter();
         let moves: Vec<String> = moves
             .map(|it| {

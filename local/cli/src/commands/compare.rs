@@ -11,7 +11,7 @@ use shared::mapping::Mapping;
 
 use super::CommandError;
 use super::backtest::{check_has_orders, compile_with_present_lists};
-use super::history::open_with_history;
+use super::history::run_with_history;
 use super::output::print_result;
 use super::past_decisions::{PastDecision, PastDecisions, PastOrderArgs};
 use super::workspace::{Workspace, WorkspaceArgs};
@@ -75,12 +75,10 @@ impl CompareArgs {
     /// Compares what was recorded with what was decided.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let mapping = workspace.read_mapping()?;
-        let opened = open_with_history(workspace, "compare").await?;
-        let engine = opened.open_engine().await;
-        let report = self.compare_shadow(&opened, &engine, &mapping).await;
-        drop(engine);
-        opened.close().await?;
-        let report = report?;
+        let report = run_with_history(workspace, "compare", async |opened, engine| {
+            self.compare_shadow(opened, engine, &mapping).await
+        })
+        .await?;
         print_result(self.json, &report, &report)
     }
 
@@ -127,8 +125,7 @@ impl CompareArgs {
                     continue;
                 };
                 found += 1;
-                let matched: Vec<String> = shadow.matched.into_iter().map(|it| it.0).collect();
-                judged.add_recorded(decision, *money, &matched, &shadow.undetermined);
+                judged.add_recorded(decision, *money, &shadow.matched, &shadow.undetermined);
             }
         }
         let report = judged.report(ReportOptions {

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 use super::CommandError;
-use super::history::open_with_history;
+use super::history::run_with_history;
 use super::list::parse_expiry;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
@@ -38,12 +38,10 @@ impl FreezeArgs {
         if until.is_some_and(|until| until <= now) {
             return Err("a freeze has to end in the future; nothing was changed".into());
         }
-        let opened = open_with_history(workspace, "freeze").await?;
-        let engine = opened.open_engine().await;
-        let result = self.change_freeze(&engine, until, now).await;
-        drop(engine);
-        opened.close().await?;
-        let freeze = result?;
+        let freeze = run_with_history(workspace, "freeze", async |_, engine| {
+            self.change_freeze(engine, until, now).await
+        })
+        .await?;
         let text = match &freeze {
             None => "changes are not frozen\n".to_owned(),
             Some(freeze) => format!(

@@ -1,6 +1,9 @@
 //! `fraudstream history`: the changes of what decides.
 
+use std::sync::Arc;
+
 use clap::Args;
+use engine::Engine;
 
 use super::CommandError;
 use super::output::print_result;
@@ -22,10 +25,11 @@ pub(crate) struct HistoryArgs {
 impl HistoryArgs {
     /// Prints the newest changes.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
-        let opened = open_with_history(workspace, "history").await?;
-        let result = read_entries(&opened, usize::from(self.limit)).await;
-        opened.close().await?;
-        let entries = result?;
+        let limit = usize::from(self.limit);
+        let entries = run_with_history(workspace, "history", async |_, engine| {
+            read_entries(engine, limit).await
+        })
+        .await?;
         let text = if entries.is_empty() {
             "no change is recorded yet: `fraudstream apply` records each\n".to_owned()
         } else {
@@ -35,11 +39,7 @@ impl HistoryArgs {
     }
 }
 
-async fn read_entries(
-    opened: &Workspace<'_>,
-    limit: usize,
-) -> Result<Vec<ChangeEntry>, CommandError> {
-    let engine = opened.open_engine().await;
+async fn read_entries(engine: &Engine, limit: usize) -> Result<Vec<ChangeEntry>, CommandError> {
     let mut entries = Vec::new();
     for change in engine.list_changes(limit).await? {
         let content = engine.load_change_details(&change).await?;
@@ -48,19 +48,27 @@ async fn read_entries(
     Ok(entries)
 }
 
-/// Opens the workspace of a command that needs the engine's history.
+/// Does the work of a command that needs the engine's history, in the workspace, which is closed whatever comes of it.
 ///
 /// # Errors
-/// Amazon's service is to answer: it has none.
-pub(super) async fn open_with_history<'w>(
-    workspace: &'w WorkspaceArgs,
+/// Amazon's service is to answer: it has no history. Or that of the work, or of the workspace.
+pub(super) async fn run_with_history<T>(
+    workspace: &WorkspaceArgs,
     command: &str,
-) -> Result<Workspace<'w>, CommandError> {
+    work: impl AsyncFnOnce(&Workspace<'_>, &Arc<Engine>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     if workspace.fraud_detector == Backend::Aws {
         return Err(format!(
             "Amazon Fraud Detector keeps no history of changes and refuses none: `fraudstream {command}` is for the engine only"
         )
         .into());
     }
-    workspace.open(Durability::PowerLoss, Backend::Engine).await
+    let opened = workspace
+        .open(Durability::PowerLoss, Backend::Engine)
+        .await?;
+    let engine = opened.open_engine().await;
+    let result = work(&opened, &engine).await;
+    drop(engine);
+    opened.close().await?;
+    result
 }

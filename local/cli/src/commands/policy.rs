@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use engine::{ChangeKind, ChangePolicy, Engine};
 
 use super::CommandError;
-use super::history::open_with_history;
+use super::history::run_with_history;
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::change_log::{ChangeArgs, ChangeLog, describe_only_step};
@@ -37,12 +37,10 @@ pub(crate) struct PolicyArgs {
 impl PolicyArgs {
     /// Changes what a change needs, and prints what holds.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
-        let opened = open_with_history(workspace, "policy").await?;
-        let engine = opened.open_engine().await;
-        let result = self.change_policy(&engine).await;
-        drop(engine);
-        opened.close().await?;
-        let policy = result?;
+        let policy = run_with_history(workspace, "policy", async |_, engine| {
+            self.change_policy(engine).await
+        })
+        .await?;
         print_result(self.json, &policy, describe_policy(&policy) + "\n")
     }
 

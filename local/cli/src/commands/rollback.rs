@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use aws_sdk_frauddetector::Client;
-use engine::{ChangeDetails, ChangeKind, ChangeState, VersionMove};
+use engine::{ChangeDetails, ChangeKind, VersionMove};
 use serde::Serialize;
 
 use super::CommandError;
@@ -117,30 +117,23 @@ pub(super) async fn roll_back(
     };
     let step = format!("version {to} becomes active again");
     let details = describe_difference(active.as_ref(), &target, step);
+    let number = to.to_string();
+    let activate = Box::pin(async { Ok(activate_version(client, detector, &number).await?) });
     let change = match log {
-        None => None,
-        Some(log) => Some((
-            log,
-            log.begin(ChangeKind::Rollback, vec![moved], details)
-                .await?,
-        )),
+        None => {
+            activate.await?;
+            None
+        }
+        Some(log) => {
+            let recorded = log.record_step(ChangeKind::Rollback, details, vec![moved], activate);
+            Some(recorded.await?.id)
+        }
     };
-    let result = activate_version(client, detector, &to.to_string()).await;
-    let mut id = None;
-    if let Some((log, change)) = change {
-        let state = if result.is_ok() {
-            ChangeState::Done
-        } else {
-            ChangeState::Stopped
-        };
-        id = Some(log.end(change, state).await?.id);
-    }
-    result?;
     Ok(RollbackSummary {
         detector: detector.to_owned(),
         before,
         after: to,
-        change: id,
+        change,
         seconds: started.elapsed().as_secs_f64(),
     })
 }

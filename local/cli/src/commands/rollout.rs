@@ -7,7 +7,7 @@ use clap::Args;
 use engine::{ChangeKind, Engine, LiveVersions, VersionMove, VersionRollout};
 
 use super::CommandError;
-use super::history::open_with_history;
+use super::history::run_with_history;
 use super::live_versions::{format_percent, parse_share, print_live_versions};
 use super::rollback::describe_difference;
 use super::workspace::WorkspaceArgs;
@@ -38,13 +38,12 @@ impl RolloutArgs {
     /// Changes the share, and prints which versions judge.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         let detector = workspace.read_mapping()?.detector().to_string();
-        let opened = open_with_history(workspace, "rollout").await?;
-        let engine = opened.open_engine().await;
-        let client = &opened.pipeline.clients.frauddetector;
-        let result = self.change_rollout(client, &engine, &detector).await;
-        drop(engine);
-        opened.close().await?;
-        print_live_versions(self.json, &detector, &result?)
+        let live = run_with_history(workspace, "rollout", async |opened, engine| {
+            let client = &opened.pipeline.clients.frauddetector;
+            self.change_rollout(client, engine, &detector).await
+        })
+        .await?;
+        print_live_versions(self.json, &detector, &live)
     }
 
     async fn change_rollout(

@@ -141,6 +141,9 @@ impl Forget<'_> {
             return Ok(());
         }
         for (event_type, event_id) in &found.traces.events {
+            if let Some(engine) = self.finder.engine {
+                engine.forget_in_histories(event_type, event_id).await?;
+            }
             let delete = self.finder.pipeline.clients.frauddetector.delete_event();
             let delete = delete
                 .event_type_name(event_type)

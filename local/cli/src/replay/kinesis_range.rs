@@ -196,19 +196,22 @@ fn is_after(number: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn make_range(first: &str, last: &str, count: u64) -> KinesisRange {
+        KinesisRange {
+            stream_arn: "arn".into(),
+            shard_id: "shard-0".into(),
+            first: first.into(),
+            last: last.into(),
+            count,
+        }
+    }
+
     #[test]
     fn a_range_names_what_it_lacks() {
         let message = json!({"KinesisBatchInfo": {
             "streamArn": "arn", "shardId": "shard-0", "startSequenceNumber": "1", "endSequenceNumber": "2", "batchSize": 2,
         }});
-        let want = KinesisRange {
-            stream_arn: "arn".into(),
-            shard_id: "shard-0".into(),
-            first: "1".into(),
-            last: "2".into(),
-            count: 2,
-        };
-        assert_eq!(KinesisRange::parse(&message), Ok(want));
+        assert_eq!(KinesisRange::parse(&message), Ok(make_range("1", "2", 2)));
         let problem = KinesisRange::parse(&json!({"KinesisBatchInfo": {"streamArn": "arn"}}));
         let want = "it has neither a payload nor a `shardId` in its KinesisBatchInfo";
         assert_eq!(problem.unwrap_err(), want);
@@ -221,13 +224,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_has_expired_only_if_later_records_were_read() {
-        let range = KinesisRange {
-            stream_arn: "arn".into(),
-            shard_id: "shard-0".into(),
-            first: "3".into(),
-            last: "5".into(),
-            count: 3,
-        };
+        let range = make_range("3", "5", 3);
         let cases: [(&[&str], bool, &str); 5] = [
             (&[], true, "they have expired"),
             (&["4", "5"], true, "they have expired"),
@@ -246,13 +243,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_not_there_has_not_expired() {
-        let range = KinesisRange {
-            stream_arn: "arn".into(),
-            shard_id: "shard-0".into(),
-            first: "3".into(),
-            last: "5".into(),
-            count: 3,
-        };
+        let range = make_range("3", "5", 3);
         let error = |code: &str| AwsJsonError {
             operation: "GetShardIterator".into(),
             code: code.into(),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 use shared::aws_json::{AwsJsonClient, AwsJsonError};
+use shared::queue_backoff::is_fifo;
 
 /// How long a message is hidden while it is replayed, in seconds.
 const HIDDEN: u64 = 900;
@@ -123,7 +124,7 @@ struct HeldGroups {
 impl HeldGroups {
     fn new(url: &str) -> Self {
         Self {
-            is_fifo: url.rsplit_once('.').is_some_and(|(_, end)| end == "fifo"),
+            is_fifo: is_fifo(url),
             groups: HashSet::new(),
         }
     }
