@@ -5,8 +5,9 @@
     .venv/model/bin/python tests/python/bench_features.py [--binary target/release/fraudstream] [--rows 60000]
 
 Each set is written as CSV, measured with `fraudstream evaluate --label-delay 7d`, and as hand-made features that see
-the same labels: a label counts seven days after its event. Prints one JSON line a set: AUC and recall at 1 % false
-positives on the newest fifth, and the machine's load. Exits with 1 if an AUC is more than 0.01 below LightGBM's.
+the same labels: a label counts seven days after its event. Prints one JSON line a set and seed: AUC and recall at 1 %
+false positives on the newest fifth, and the machine's load. Exits with 1 if the mean AUC of a set is more than 0.01 below
+LightGBM's: that of one seed differs by 0.015 by chance, because half of the fraud cannot be known yet.
 """
 
 import argparse
@@ -61,6 +62,40 @@ def drifting(random, rows):
     return time, [f"c{number}" for number in customer], columns, fraud, [customer, shop], amount, [shop]
 
 
+def moving(random, rows):
+    """Stolen cards are used far from where their customers are, and from where the last event was."""
+    customers = 3000
+    customer = random.integers(0, customers, rows)
+    time = np.sort(random.integers(0, DAYS * DAY, rows))
+    homes = np.column_stack([random.uniform(28, 48, customers), random.uniform(-120, -75, customers)])
+    is_away = random.random(rows) < 0.06
+    fraud = random.random(rows) < 0.02
+    spread = np.where(fraud, random.choice([0.1, 3, 9], rows), np.where(is_away, 4, 0.15))
+    places = homes[customer] + random.normal(0, 1, (rows, 2)) * spread[:, None]
+    amount = np.round(random.lognormal(3.2, 0.8, rows) * np.where(fraud, 1.5, 1), 2)
+    columns = {"lat": np.round(places[:, 0], 4), "lon": np.round(places[:, 1], 4), "amount": amount}
+    moved = moves_of(customer, time, places)
+    return time, [f"c{number}" for number in customer], columns, fraud, [customer], amount, [*places.T, *moved.T]
+
+
+def kilometres(one, other):
+    north, east = np.radians(other - one).T
+    across = np.cos(np.radians(one[..., 0])) * np.cos(np.radians(other[..., 0]))
+    return 2 * 6371 * np.arcsin(np.sqrt(np.sin(north / 2) ** 2 + across * np.sin(east / 2) ** 2))
+
+
+def moves_of(key, time, places):
+    """For each event: how far it is from the middle of its key's earlier events, how far from the last, and how fast."""
+    moved = np.full((len(time), 3), np.nan)
+    for value in np.unique(key):
+        rows = np.flatnonzero(key == value)
+        for at in range(1, len(rows)):
+            row, before = rows[at], places[rows[max(at - 40, 0):at]]
+            usual, last = kilometres(places[row], np.median(before, axis=0)), kilometres(places[row], before[-1])
+            moved[row] = usual, last, last / max(time[row] - time[rows[at - 1]], 1) * 3600
+    return moved
+
+
 def past_of(key, time, amount, fraud):
     """For each event, of its key: events and their money, and known fraud and its share, in each window."""
     features = np.zeros((len(time), 4 * len(WINDOWS) + 1))
@@ -112,29 +147,33 @@ def measure_ours(binary, folder, data):
     return measured["auc"]["value"], measured["recall_at_1_percent_fpr"]
 
 
-def compare(make, arguments):
-    data = make(np.random.default_rng(arguments.seed), arguments.rows)
+def compare(make, seed, arguments):
+    data = make(np.random.default_rng(seed), arguments.rows)
     train = len(data[0]) * 4 // 5
     known = int(np.searchsorted(data[0], data[0][train] - DELAY))
     theirs = measure_lightgbm(data, train, known)
     with tempfile.TemporaryDirectory() as folder:
         ours = measure_ours(arguments.binary, folder, data)
-    figure = {"data": make.__name__, "rows": train, "fraud": round(float(data[3].mean()), 4)}
+    figure = {"data": make.__name__, "seed": seed, "rows": train, "fraud": round(float(data[3].mean()), 4)}
     for name, (auc, recall) in (("ours", ours), ("lightgbm", theirs)):
         figure[name] = {"auc": round(auc, 4), "recall_at_1_percent": round(recall, 3)}
     figure["auc_above"] = round(ours[0] - theirs[0], 4)
     print(json.dumps({**figure, "load": round(os.getloadavg()[0], 1)}), flush=True)
-    return figure["auc_above"] >= -0.01
+    return figure["auc_above"]
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", default=ROOT / "target" / "release" / "fraudstream")
     parser.add_argument("--rows", type=int, default=60_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    close = [compare(make, arguments) for make in (second_key, drifting)]
-    sys.exit(0 if all(close) else 1)
+    is_close = True
+    for make in (second_key, drifting, moving):
+        mean = np.mean([compare(make, seed, arguments) for seed in range(1, arguments.seeds + 1)])
+        print(json.dumps({"data": make.__name__, "mean_auc_above": round(float(mean), 4), "goal": -0.01}), flush=True)
+        is_close &= bool(mean >= -0.01)
+    sys.exit(0 if is_close else 1)
 
 
 if __name__ == "__main__":

@@ -19,19 +19,27 @@ const ID_WORDS: [&str; 14] = [
 ];
 
 /// A last word for something that acts again and again.
-const ACTORS: [&str; 16] = [
+const ACTORS: [&str; 24] = [
     "account",
+    "affiliate",
+    "agent",
     "beneficiary",
     "card",
     "client",
     "customer",
     "device",
+    "filiale",
     "konto",
     "kunde",
     "member",
     "merchant",
+    "outlet",
+    "partner",
     "payee",
+    "publisher",
     "seller",
+    "shop",
+    "store",
     "supplier",
     "terminal",
     "user",
@@ -66,7 +74,7 @@ pub(crate) fn is_key_name(name: &str) -> bool {
 }
 
 /// The words of a name in lower case: `cardId`, `card_id` and `CARD-ID` are `card` and `id`.
-fn split_words(name: &str) -> Vec<String> {
+pub(super) fn split_words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = vec![String::new()];
     let mut last_was_lower = false;
     for c in name.chars() {
@@ -95,6 +103,7 @@ mod tests {
             "deviceId",
             "TERMINAL_ID",
             "merchant",
+            "shop",
             "Kunden-Nr",
             "cc_number",
         ] {

@@ -12,9 +12,13 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use places::{PLACE_FEATURES, compute_place_features};
+
 mod key_names;
+mod places;
 mod tracked_fields;
 
+pub use places::{PLACES, Place, PlaceVariables};
 pub use tracked_fields::{HistoryFeature, HistoryKey, MOST_KEYS, TrackedEvent, TrackedFields};
 
 /// How many events are kept whole.
@@ -61,6 +65,8 @@ pub struct EntityEvent {
     pub price: Option<f32>,
     /// The keys of values whose change may point to fraud: a device, a card, a network.
     pub categories: [Option<u32>; CATEGORIES],
+    /// Where something of it is: the customer, the shop.
+    pub places: [Option<Place>; PLACES],
 }
 
 /// The key of an id: the first four bytes of its SHA-256, so that it is the same in every version.
@@ -88,6 +94,10 @@ pub struct EntityHistory {
     /// The fraudulent events: id, and the time from which that was known.
     #[serde(rename = "b")]
     bad: Vec<(u32, i64)>,
+    /// The places of the events that are kept whole and have any: id, places. Apart from these events, so that releases
+    /// that know no places can read the history.
+    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
+    places: Vec<(u32, [Option<Place>; PLACES])>,
 }
 
 type KeptEvent = (i64, u32, Option<f32>, [Option<u32>; CATEGORIES]);
@@ -130,8 +140,12 @@ impl EntityHistory {
             .recent
             .partition_point(|other| (other.0, other.1) < (kept.0, kept.1));
         self.recent.insert(at, kept);
+        if event.places.iter().any(Option::is_some) {
+            self.places.push((event.id, event.places));
+        }
         if self.recent.len() > RECENT_EVENTS {
             let oldest = self.recent.remove(0);
+            self.places.retain(|(id, _)| *id != oldest.1);
             self.count_as_older(oldest);
         }
         true
@@ -157,6 +171,7 @@ impl EntityHistory {
     pub fn forget_event(&mut self, id: u32) {
         self.recent.retain(|kept| kept.1 != id);
         self.bad.retain(|(other, _)| *other != id);
+        self.places.retain(|(other, _)| *other != id);
     }
 
     /// Whether no event is kept whole.
@@ -184,11 +199,35 @@ impl EntityHistory {
                 id,
                 price,
                 categories,
+                places: other.places_of(id),
             });
         }
         for (id, known_at) in &other.bad {
             self.note_label(*id, true, *known_at);
         }
+    }
+
+    /// The places of an event that is kept whole.
+    fn places_of(&self, id: u32) -> [Option<Place>; PLACES] {
+        let kept = self.places.iter().find(|(other, _)| *other == id);
+        kept.map_or([None; PLACES], |(_, places)| *places)
+    }
+
+    /// The features of one of an event's places: how far it is from where the earlier events were, and how fast one must
+    /// be to come from the last of them.
+    fn place_features(&self, event: &EntityEvent, place: usize) -> [f32; PLACE_FEATURES.len()] {
+        let mut before = Vec::with_capacity(self.places.len());
+        for kept in &self.recent {
+            if kept.0 < event.time
+                && kept.1 != event.id
+                && let Some(seen) = self.places_of(kept.1)[place]
+            {
+                before.push((kept.0, seen));
+            }
+        }
+        let features = compute_place_features(event.time, event.places[place], &before);
+        #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+        features.map(|feature| feature as f32)
     }
 
     /// How many events were added.

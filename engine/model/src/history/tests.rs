@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::{
-    CATEGORIES, DAY, EntityEvent, EntityHistory, HISTORY_FEATURES, LARGEST_HISTORY, RECENT_EVENTS,
-    REMEMBERED_IDS, TrackedFields, WINDOWS, hash_id,
+    CATEGORIES, DAY, EntityEvent, EntityHistory, HISTORY_FEATURES, LARGEST_HISTORY, PLACES, Place,
+    RECENT_EVENTS, REMEMBERED_IDS, TrackedFields, WINDOWS, hash_id,
 };
 
 const START: i64 = 1_780_000_000;
@@ -13,6 +13,7 @@ fn event(id: u32, time: i64, price: f32, category: u32) -> EntityEvent {
         id,
         price: Some(price),
         categories: [Some(category), None, None, None, None],
+        places: [None; PLACES],
     }
 }
 
@@ -159,6 +160,36 @@ fn what_was_stored_completes_what_was_noted() {
 }
 
 #[test]
+fn a_key_that_moves() {
+    let at = |id, hours: i64, latitude, longitude| EntityEvent {
+        places: [Place::new(latitude, longitude), None],
+        ..event(id, hours * 3600, 1.0, 1)
+    };
+    let home = [
+        at(1, 0, 52.5, 13.4),
+        at(2, 24, 52.5, 13.4),
+        at(3, 48, 48.1, 11.6),
+    ];
+    let mut history = profile(&home);
+    // In Munich, then two hours later in New York; usually in Berlin.
+    let far = at(4, 50, 40.7, -74.0);
+    let found = history.place_features(&far, 0);
+    for (found, expected) in found.iter().zip([6385.0, 6490.0, 3245.0]) {
+        assert!((found - expected).abs() < 20.0, "{found} is not {expected}");
+    }
+    assert!(history.place_features(&far, 1).iter().all(|it| it.is_nan()));
+    // What is taken out counts no more, also where a place is all that is left of the day before.
+    history.forget_event(3);
+    let [_, moved, _] = history.place_features(&far, 0);
+    assert!((moved - 6385.0).abs() < 20.0, "{moved}");
+    // A history of a release without places.
+    let text = serde_json::to_string(&profile(&[event(1, 0, 1.0, 1)])).unwrap();
+    assert!(!text.contains("\"p\""), "{text}");
+    let old: EntityHistory = serde_json::from_str(&text).unwrap();
+    assert!(old.place_features(&far, 0).iter().all(|it| it.is_nan()));
+}
+
+#[test]
 fn keys_stay_the_same() {
     assert_eq!(hash_id(""), 0xe3b0_c442);
 }
@@ -168,14 +199,19 @@ fn events(most: usize) -> impl Strategy<Value = Vec<EntityEvent>> {
         -200 * DAY..200 * DAY,
         prop::option::of(prop_oneof![0.0..1e6_f32, Just(f32::NAN), Just(f32::MAX)]),
         prop::array::uniform5(prop::option::of(prop_oneof![0..4_u32, any::<u32>()])),
+        prop::array::uniform2(prop::option::of((-90.0..90.0_f64, -180.0..180.0_f64))),
     );
     prop::collection::vec(event, 0..most).prop_map(|events| {
-        let event = |(id, (time, price, categories))| EntityEvent {
-            time: START + time,
-            id: u32::MAX - id,
-            price,
-            categories,
-        };
+        let event =
+            |(id, (time, price, categories, places)): (u32, (_, _, _, [Option<_>; PLACES]))| {
+                EntityEvent {
+                    time: START + time,
+                    id: u32::MAX - id,
+                    price,
+                    categories,
+                    places: places.map(|at| at.and_then(|(north, east)| Place::new(north, east))),
+                }
+            };
         (0..).zip(events).map(event).collect()
     })
 }
@@ -229,6 +265,7 @@ proptest! {
                 id,
                 price: Some(price),
                 categories: [Some(id); CATEGORIES],
+                places: [Place::new(90.0, 179.99); PLACES],
             });
             profile.note_label(id, true, end - i64::from(number % 140));
         }
@@ -247,6 +284,10 @@ proptest! {
             let mut prefix: Vec<EntityEvent> = events.iter().filter(|other| other.time < event.time).copied().collect();
             prefix.sort_by_key(|event| (event.time, event.id));
             prop_assert_eq!(text(&all.features(event)), text(&profile(&prefix).features(event)));
+            for place in 0..PLACES {
+                let of = |history: &EntityHistory| text(&history.place_features(event, place));
+                prop_assert_eq!(of(&all), of(&profile(&prefix)));
+            }
             for (name, seconds) in WINDOWS {
                 let count = prefix.iter().filter(|other| other.time >= event.time - seconds).count();
                 let found = feature(&all, event, &format!("count {name}"));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::key_names::is_key_name;
+use super::places::{PLACE_FEATURES, PLACES, Place, PlaceVariables, find_places};
 use super::{
     BASE_FEATURES, CATEGORIES, EntityEvent, EntityHistory, FRAUD_FEATURES, HISTORY_FEATURES,
     hash_id, list_feature_names,
@@ -58,8 +59,8 @@ const KEY_TYPES: [VariableType; 9] = [
 /// How many keys have histories beside the entity, at most.
 pub const MOST_KEYS: usize = 3;
 
-/// The variables of an event type that the histories keep (a price, and up to five categorical values whose change may
-/// point to fraud), and the keys that have histories beside the entity.
+/// The variables of an event type that the histories keep (a price, up to five categorical values whose change may point
+/// to fraud, and up to two places), and the keys that have histories beside the entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackedFields {
     price: Option<String>,
@@ -68,6 +69,8 @@ pub struct TrackedFields {
     /// [`BASE_FEATURES`] numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keys: Option<Vec<HistoryKey>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    places: Vec<PlaceVariables>,
 }
 
 /// A key that has histories beside the entity.
@@ -139,21 +142,30 @@ impl TrackedFields {
                 .map(|price| price.name.clone()),
             categories: categories.take(CATEGORIES).copied().cloned().collect(),
             keys: Some(more_entities.chain(keys).take(MOST_KEYS).collect()),
+            places: find_places(&variables),
         }
     }
 
-    /// The same fields, with histories of the entity alone.
+    /// The same fields, with histories of the entity alone and without places.
     #[must_use]
     pub fn without_keys(self) -> Self {
-        Self { keys: None, ..self }
+        Self {
+            keys: None,
+            places: Vec::new(),
+            ..self
+        }
     }
 
-    /// The same fields with the keys of `other`, if these fields were stored by a release without keys.
+    /// The same fields with the keys and places of `other`, if these fields were stored by a release without keys.
     #[must_use]
     pub fn with_keys_of(self, other: Self) -> Self {
-        Self {
-            keys: self.keys.or(other.keys),
-            ..self
+        match self.keys {
+            Some(_) => self,
+            None => Self {
+                keys: other.keys,
+                places: other.places,
+                ..self
+            },
         }
     }
 
@@ -182,6 +194,13 @@ impl TrackedFields {
             *place =
                 value(&variable.name).and_then(|value| find_category_key(variable.kind, value));
         }
+        let mut places = [None; PLACES];
+        for (place, variables) in places.iter_mut().zip(&self.places) {
+            let degrees = |name: &str| value(name).and_then(parse::parse_number);
+            *place = degrees(&variables.latitude)
+                .zip(degrees(&variables.longitude))
+                .and_then(|(latitude, longitude)| Place::new(latitude, longitude));
+        }
         let entity = entities.iter().find(|entity| !self.is_further(entity));
         let more = self.keys().iter().map(|key| match key {
             HistoryKey::Entity(entity_type) => entities
@@ -198,6 +217,7 @@ impl TrackedFields {
             id: hash_id(id),
             price: price.map(|price| price as f32),
             categories,
+            places,
         };
         TrackedEvent {
             event,
@@ -231,9 +251,14 @@ impl TrackedFields {
         event: &EntityEvent,
         features: &mut Vec<f32>,
     ) {
+        let end_of_events = features.len() + self.event_features_of_key();
         let end = features.len() + self.features_of_key();
         if let Some(history) = history {
             features.extend(history.features(event));
+            features.truncate(end_of_events);
+            for place in 0..self.places.len().min(PLACES) {
+                features.extend(history.place_features(event, place));
+            }
         }
         features.resize(end, f32::NAN);
     }
@@ -251,6 +276,11 @@ impl TrackedFields {
 
     /// How many numbers the history of each key gives.
     fn features_of_key(&self) -> usize {
+        self.event_features_of_key() + self.places.len().min(PLACES) * PLACE_FEATURES.len()
+    }
+
+    /// How many of them are not about places.
+    fn event_features_of_key(&self) -> usize {
         match self.keys {
             Some(_) => HISTORY_FEATURES,
             None => BASE_FEATURES,
@@ -289,10 +319,15 @@ impl TrackedFields {
             ["distinct", "same"].map(|aspect| (format!("{aspect} {what}"), variable.clone()))
         });
         let of_fraud = FRAUD_FEATURES.map(|name| (name.to_owned(), None));
+        let of_places = self.places.iter().take(PLACES).flat_map(|place| {
+            let latitude = &place.latitude;
+            PLACE_FEATURES.map(|name| (format!("{name} {latitude}"), Some(latitude.clone())))
+        });
         of_events
             .chain(of_categories)
             .chain(of_fraud)
-            .take(self.features_of_key())
+            .take(self.event_features_of_key())
+            .chain(of_places)
             .map(|(name, variable)| HistoryFeature {
                 name,
                 key: key.map(str::to_owned),
@@ -488,6 +523,42 @@ mod tests {
             .collect();
         assert_eq!(names[0], " distinct device");
         assert_eq!(names[CATEGORIES], "device distinct entity");
+    }
+
+    #[test]
+    fn each_key_tells_of_places() {
+        let variables = [
+            Variable::new("device", VariableType::Fingerprint),
+            Variable::new("ip_lat", VariableType::Numeric),
+            Variable::new("ip_lon", VariableType::Numeric),
+        ];
+        let tracked = TrackedFields::new(&variables, &[]);
+        let names: Vec<String> = tracked
+            .features()
+            .into_iter()
+            .filter(|feature| feature.name.starts_with("km"))
+            .map(|feature| format!("{} {}", feature.key.unwrap_or_default(), feature.name))
+            .collect();
+        let expected = [
+            " km from usual ip_lat",
+            " km from last ip_lat",
+            " km/h from last ip_lat",
+            "device km from usual ip_lat",
+            "device km from last ip_lat",
+            "device km/h from last ip_lat",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(tracked.features().len(), tracked.feature_count());
+        let event = tracked.build_event("1", 0, &[], |name| {
+            [("ip_lat", "52.5"), ("ip_lon", "13.4")]
+                .into_iter()
+                .find_map(|(known, degrees)| (known == name).then_some(degrees))
+        });
+        assert_eq!(event.event.places, [Place::new(52.5, 13.4), None]);
+        let mut features = Vec::new();
+        tracked.append_features(Some(&EntityHistory::default()), &event.event, &mut features);
+        assert_eq!(2 * features.len(), tracked.feature_count());
+        assert_eq!(tracked.without_keys().feature_count(), BASE_FEATURES);
     }
 
     #[test]
