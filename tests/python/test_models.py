@@ -135,6 +135,8 @@ def test_evaluate_gives_the_same_figures_again(fraudstream, events, tmp_path):
     (["--label", "country", "--fraud", "ZZ"], "such as --fraud ZZ --legit CA --legit GB --legit US"),
     (["--type", "amount=MONEY"], "`MONEY` is no variable type"),
     (["--timestamp", "none", "--gap", "7d"], "--gap needs the time of each event"),
+    (["--timestamp", "none", "--retrain-every", "7d"], "--retrain-every needs the time of each event"),
+    (["--timestamp", "when", "--retrain-every", "1m"], "would train 100 models or more; give a longer time"),
     (["--legit", "0", "--legit", "1"], "Ensure that both fraudulent and legitimate events exceed the minimum count of 50"),
 ])
 def test_evaluate_says_what_is_missing(fraudstream, events, tmp_path, words, sentence):
@@ -178,6 +180,10 @@ def test_labels_of_the_test_count_when_they_would_have_come(fraudstream, tmp_pat
     assert training["maturity"]["immature"] == 347 and sum(training["blocks"]) == 144 * 50 - 347
     _, with_gap = measure("--label-delay", "7d", "--gap", "14d")
     assert with_gap["maturity"]["immature"] == 0 and sum(with_gap["blocks"]) == 130 * 50
+    # The test begins at day 144: the last model is trained at day 171, without the fortnight before it.
+    _, again = measure("--label-delay", "7d", "--gap", "14d", "--retrain-every", "9d")
+    assert sum(again["blocks"]) == (171 - 14) * 50
+    assert "4 models in " in run(fraudstream, tmp_path, "evaluate", "orders.csv", "--retrain-every", "9d")
 
 
 def rows(change=lambda number, row: row, many=3000, header="EVENT_ID,EVENT_TIMESTAMP,amount,kind,note,EVENT_LABEL"):

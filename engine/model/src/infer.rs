@@ -3,6 +3,12 @@
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
+use crate::history::is_key_name;
+use crate::names::split_words;
+use crate::names::words::{
+    AMOUNT, BILLING, BIN, CITY, COUNTRY, CURRENCY, DEVICE, ID, MONEY, NOT_MONEY, PHONE, SHIPPING,
+    STREET, TOKEN, WordGroup, ZIP, has_word,
+};
 use crate::parse;
 use crate::text_shape;
 use crate::variable::VariableType;
@@ -90,25 +96,19 @@ fn guess_type(name: &str, values: &ColumnValues<'_>) -> (Option<VariableType>, S
     if let Some((kind, why)) = guess_by_shape(values) {
         return some(kind, why);
     }
-    let name = name.to_ascii_lowercase();
-    let words: Vec<&str> = name
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words = split_words(name);
     let numeric = values.share(|text| parse::parse_number(text).is_some());
-    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
-    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-    if let Some((kind, why)) = guess_by_name(&words, values, numeric) {
+    if let Some((kind, why)) = guess_by_name(name, &words, values, numeric) {
         return some(kind, why);
     }
-    if is_identifier(&words, values) {
+    if is_identifier(name, &words, values) {
         return (
             None,
             "an identifier: almost all values are distinct".to_owned(),
         );
     }
-    if has(&["bin"]) && values.share(|text| (6..=10).contains(&digits(text))) > 0.8 {
-        return some(T::CardBin, "by its name; values have six to ten digits");
+    if let Some((kind, why)) = guess_key(name, values) {
+        return some(kind, why);
     }
     if numeric >= 0.98 {
         let truth = values
@@ -128,9 +128,37 @@ fn guess_type(name: &str, values: &ColumnValues<'_>) -> (Option<VariableType>, S
         return some(T::FreeFormText, "values are long and mostly distinct");
     }
     if distinct > 50 && length >= 10.0 {
-        return some(T::FreeFormText, "most values are distinct");
+        return if values.share(is_code) > 0.9 {
+            some(T::Categorical, "values look like ids")
+        } else {
+            some(T::FreeFormText, "most values are distinct")
+        };
     }
     some(T::Categorical, "values occur again and again")
+}
+
+/// The type of a column that is named like something that comes again, such as `card_id` or `Kundennummer`: not a
+/// number, whose size would mean something, and not a text.
+fn guess_key(name: &str, values: &ColumnValues<'_>) -> Option<(VariableType, &'static str)> {
+    let are_ids = values.share(is_whole_number) > 0.98
+        || values.share(|text| !text.contains(char::is_whitespace)) > 0.95;
+    (is_key_name(name) && are_ids).then_some((
+        VariableType::Categorical,
+        "by its name; values identify something",
+    ))
+}
+
+fn is_whole_number(text: &str) -> bool {
+    let whole = text.strip_suffix(".0").unwrap_or(text);
+    whole.parse::<i64>().is_ok()
+}
+
+/// Whether a text is one word with a digit, such as `A17-X3`.
+fn is_code(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':' | b'/'))
 }
 
 /// The type whose values have a shape that most values have.
@@ -166,88 +194,111 @@ fn guess_by_shape(values: &ColumnValues<'_>) -> Option<(VariableType, &'static s
     Some((kind, why))
 }
 
-/// Whether a column only identifies its rows, so that no value will ever occur again. Short ids of devices and accounts
-/// may occur again, even where a sample has each only once, so they do not count.
-fn is_identifier(words: &[&str], values: &ColumnValues<'_>) -> bool {
+/// Whether a column only identifies its rows, so that no value will ever occur again. Ids of devices and accounts may
+/// occur again, even where a sample has each only once, so short ones do not count.
+fn is_identifier(name: &str, words: &[String], values: &ColumnValues<'_>) -> bool {
     if values.present.len() < 50 || values.distinct_percent() < 98 {
         return false;
     }
-    let named = words.is_empty()
-        || words.iter().any(|word| {
-            [
-                "uuid", "guid", "index", "num", "no", "number", "hash", "unnamed",
-            ]
-            .contains(word)
-                || word.ends_with("id")
-        });
-    let whole = values.share(|text| {
-        text.strip_suffix(".0")
-            .unwrap_or(text)
-            .parse::<i64>()
-            .is_ok()
-    });
+    let is_named = words.is_empty()
+        || has_word(words, &["uuid", "guid", "index", "unnamed", "hash"])
+        || words
+            .iter()
+            .any(|word| word.ends_with("id") || ID.contains(&word.as_str()));
     let tokens = values.share(|text| text_shape::is_token(text) && text.len() >= 24);
-    (named && whole > 0.98) || tokens > 0.95
+    let of_rows = words.len() < 2 || !is_key_name(name);
+    (is_named && values.share(is_whole_number) > 0.98) || (tokens > 0.95 && of_rows)
 }
 
 /// The type that the words of a column's name and its values agree on.
 fn guess_by_name(
-    words: &[&str],
+    name: &str,
+    words: &[String],
     values: &ColumnValues<'_>,
     numeric: f64,
 ) -> Option<(VariableType, &'static str)> {
     use VariableType as T;
-    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    let has = |group: WordGroup| has_word(words, group);
     if has(&["ip", "ipaddress"]) && values.share(|text| text_shape::parse_ip(text).is_some()) > 0.9
     {
         return Some((T::IpAddress, "by its name; values are addresses as numbers"));
     }
-    let to_parcel = has(&["shipping", "ship", "delivery", "recipient"]);
-    let either = |billing, shipping| if to_parcel { shipping } else { billing };
-    if has(&["phone", "telephone", "mobile", "tel"]) && values.share(text_shape::is_phone) > 0.8 {
-        let kind = if to_parcel {
+    if has(PHONE) && values.share(text_shape::is_phone) > 0.8 {
+        let kind = if has(SHIPPING) {
             T::ShippingPhone
-        } else if has(&["billing"]) {
+        } else if has(BILLING) {
             T::BillingPhone
         } else {
             T::PhoneNumber
         };
         return Some((kind, "by its name; values have 7 to 18 digits"));
     }
-    if has(&["zip", "postal", "postcode", "zipcode"]) && values.share(|text| text.len() <= 12) > 0.9
-    {
-        return Some((
-            either(T::BillingZip, T::ShippingZip),
-            "by its name; values are short",
-        ));
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    if has(BIN) && values.share(|text| (6..=10).contains(&digits(text))) > 0.8 {
+        return Some((T::CardBin, "by its name; values have six to ten digits"));
     }
-    if has(&[
-        "price", "amount", "amt", "cost", "total", "payment", "value",
-    ]) && numeric > 0.98
-        && have_cents(values)
-    {
+    if is_postal_code(words) && values.share(|text| text.len() <= 12) > 0.9 {
+        let kind = if has(SHIPPING) {
+            T::ShippingZip
+        } else {
+            T::BillingZip
+        };
+        return Some((kind, "by its name; values are short"));
+    }
+    let is_money = (has(AMOUNT) || has(MONEY)) && !has(NOT_MONEY);
+    if is_money && numeric > 0.98 && have_cents(values) {
         return Some((T::Price, "by its name; values are numbers with cents"));
+    }
+    // A device that is only described, such as by its maker, is a category.
+    if has(DEVICE) && (has(&["fingerprint", "cookie"]) || is_key_name(name) && has(TOKEN)) {
+        return Some((T::Fingerprint, "by its name; values identify a device"));
     }
     if numeric > 0.9 {
         return None;
     }
+    guess_text_by_name(words, values)
+}
+
+/// Whether a name says that it is a postal code. The shortest of the words stand for other things in longer names.
+fn is_postal_code(words: &[String]) -> bool {
+    let is_zip = |word: &String| ZIP.contains(&word.as_str());
+    let is_sure = |word: &String| is_zip(word) && word.len() > 2 && word != "cap";
+    words.iter().any(is_sure)
+        || (words.iter().any(is_zip)
+            && (words.len() == 1 || has_word(words, SHIPPING) || has_word(words, BILLING)))
+}
+
+/// The type of a column of words that its name tells.
+fn guess_text_by_name(
+    words: &[String],
+    values: &ColumnValues<'_>,
+) -> Option<(VariableType, &'static str)> {
+    use VariableType as T;
     let short = values.mean(str::len) <= 40.0;
-    let table: [(&[&str], T, T); 6] = [
-        (&["country"], T::BillingCountry, T::ShippingCountry),
-        (&["state", "province"], T::BillingState, T::ShippingState),
-        (&["city", "town"], T::BillingCity, T::ShippingCity),
+    // `via` and the like also mean other things than a street.
+    let spaced = values.share(|text| text.contains(' ')) > 0.5;
+    let table: [(WordGroup, bool, T, T); 6] = [
+        (COUNTRY, true, T::BillingCountry, T::ShippingCountry),
         (
-            &["street", "address", "address1"],
-            T::BillingAddressL1,
-            T::ShippingAddressL1,
+            &["state", "province", "provincia", "bundesland"],
+            true,
+            T::BillingState,
+            T::ShippingState,
         ),
-        (&["currency"], T::CurrencyCode, T::CurrencyCode),
-        (&["fingerprint"], T::Fingerprint, T::Fingerprint),
+        (CITY, true, T::BillingCity, T::ShippingCity),
+        (STREET, spaced, T::BillingAddressL1, T::ShippingAddressL1),
+        (CURRENCY, true, T::CurrencyCode, T::CurrencyCode),
+        (&["fingerprint"], true, T::Fingerprint, T::Fingerprint),
     ];
-    table
+    let (_, _, billing, shipping) = table
         .into_iter()
-        .find(|(parts, ..)| short && has(parts))
-        .map(|(_, billing, shipping)| (either(billing, shipping), "by its name"))
+        .find(|(group, fits, ..)| short && *fits && has_word(words, group))?;
+    let kind = if has_word(words, SHIPPING) {
+        shipping
+    } else {
+        billing
+    };
+    Some((kind, "by its name"))
 }
 
 /// Whether numbers look like money: hardly any with more than two decimals, hardly any negative.
@@ -336,5 +387,77 @@ mod tests {
                 "IP_ADDRESS",
             ]
         );
+    }
+
+    /// The type of a column of 200 values, `-` for one that is left out.
+    fn infer(name: &str, value: impl Fn(u32) -> String) -> String {
+        let values: Vec<String> = (0..200).map(value).collect();
+        let rows: Vec<[Option<&str>; 1]> =
+            values.iter().map(|value| [Some(value.as_str())]).collect();
+        let inferred = infer_types(&[name], &rows);
+        let kind = inferred[0].kind;
+        kind.map_or("-", VariableType::as_str).to_owned()
+    }
+
+    #[test]
+    fn names_in_several_languages() {
+        let money = |n: u32| format!("{}.{:02}", n * 7 % 90, n % 100);
+        let whole = |n: u32| (100 + n * 7 % 60).to_string();
+        let phone = |n: u32| format!("+49 30 {:07}", n * 977);
+        let again = |n: u32| (4_111_000_000 + u64::from(n % 70) * 991).to_string();
+        let code = |n: u32| format!("D{}x{}", n * 7919 % 5003, n % 150);
+        let token = |n: u32| format!("{:032x}", u128::from(n) << 90);
+        let street = |n: u32| format!("Lange Reihe {n}");
+        let once = |n: u32| (70_001 + n).to_string();
+        type Case<'a> = (&'a str, &'a dyn Fn(u32) -> String, &'a str);
+        let cases: [Case<'_>; 36] = [
+            ("orderTotal", &money, "PRICE"),
+            ("Rechnungsbetrag", &money, "PRICE"),
+            ("montant", &money, "PRICE"),
+            ("importe", &money, "PRICE"),
+            ("prezzo", &money, "PRICE"),
+            ("bedrag", &money, "PRICE"),
+            ("amt", &money, "PRICE"),
+            ("shippingCost", &whole, "PRICE"),
+            ("total_items", &whole, "NUMERIC"),
+            ("valueScore", &money, "NUMERIC"),
+            ("anzahl_gesamt", &whole, "NUMERIC"),
+            ("phoneNumber", &phone, "PHONE_NUMBER"),
+            ("Telefonnummer", &phone, "PHONE_NUMBER"),
+            ("lieferTelefon", &phone, "SHIPPING_PHONE"),
+            ("Rechnungstelefon", &phone, "BILLING_PHONE"),
+            ("movil", &phone, "PHONE_NUMBER"),
+            ("cc_num", &again, "CATEGORICAL"),
+            ("Kartennummer", &again, "CATEGORICAL"),
+            ("numeroTarjeta", &again, "CATEGORICAL"),
+            ("customerId", &whole, "CATEGORICAL"),
+            ("Kundennr", &whole, "CATEGORICAL"),
+            ("merchant", &code, "CATEGORICAL"),
+            ("deviceId", &code, "FINGERPRINT"),
+            ("deviceFingerprint", &token, "FINGERPRINT"),
+            ("card_hash", &token, "CATEGORICAL"),
+            ("request_token", &token, "-"),
+            ("id", &once, "-"),
+            ("orderNumber", &once, "-"),
+            ("partOfShipment", &code, "CATEGORICAL"),
+            ("lieferPlz", &whole, "SHIPPING_ZIP"),
+            ("code_postal", &whole, "BILLING_ZIP"),
+            ("credit_cap", &whole, "NUMERIC"),
+            ("Lieferstrasse", &street, "SHIPPING_ADDRESS_L1"),
+            ("direccion", &street, "BILLING_ADDRESS_L1"),
+            (
+                "paid_via",
+                &|n| ["app", "web"][n as usize % 2].to_owned(),
+                "CATEGORICAL",
+            ),
+            (
+                "Land",
+                &|n| ["DE", "FR"][n as usize % 2].to_owned(),
+                "BILLING_COUNTRY",
+            ),
+        ];
+        for (name, value, expected) in cases {
+            assert_eq!(infer(name, value), expected, "{name}");
+        }
     }
 }

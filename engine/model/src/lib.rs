@@ -7,7 +7,7 @@
 //! types of a file's columns. [`history`] keeps what an entity did before, and [`import`] reads models of other
 //! libraries.
 //!
-//! Modules, from the lowest: `hash`, `parse`, `text_shape` and `texts` know nothing of models; `value_reader` reads one
+//! Modules, from the lowest: `hash`, `names`, `parse`, `text_shape` and `texts` know nothing of models; `value_reader` reads one
 //! value; `history` keeps one entity's events; `dataset` holds labelled events and `histories` replays them; `features`
 //! turns events into numbers; `trees` learns from numbers; `model` puts features, trees and calibration together;
 //! `train` makes models.
@@ -27,6 +27,7 @@ mod infer;
 mod maturity;
 pub mod metrics;
 mod model;
+pub mod names;
 mod parse;
 mod text_shape;
 mod texts;

@@ -29,11 +29,24 @@ pub enum EvaluateError {
         /// How many are not.
         legit: usize,
     },
-    /// `--gap` without times.
+    /// `--gap` or `--retrain-every` without times.
     #[error(
-        "--gap needs the time of each event, and the events of the test have none; name their column with --timestamp"
+        "{option} needs the time of each event, and the events of the test have none; name their column with --timestamp"
     )]
-    NoTimes,
+    NoTimes {
+        /// The option.
+        option: &'static str,
+    },
+    /// `--retrain-every` with a time that is too short.
+    #[error(
+        "the test covers {days} days, and --retrain-every would train {most} models or more; give a longer time"
+    )]
+    ManyModels {
+        /// How long the test is.
+        days: i64,
+        /// How many models are trained at most.
+        most: usize,
+    },
     /// A file that cannot be written.
     #[error("{path}: {source}")]
     Io {

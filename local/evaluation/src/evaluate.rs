@@ -2,18 +2,15 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
-use std::io::IsTerminal as _;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use model::EntityHistories;
 use model::history::TrackedEvent;
 use model::{
-    Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingError, TrainingMessage,
-    TrainingOptions, TrainingReport, VariableType,
+    Dataset, EventLabel, EventRow, LabelsAre, Model, TrainingOptions, TrainingReport, VariableType,
 };
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
@@ -21,12 +18,14 @@ use crate::error::{EvaluateError, io_error_in};
 use crate::measures::{LookUps, Measures, ScoredEvent};
 use crate::output::{write_report, write_scores};
 use crate::result::EvaluationResult;
+use crate::retraining::{ModelsInTime, list_trainings};
 use crate::rules_only::{AppliedDetector, MeasuredDetector};
 use crate::score_promise::check_promises;
 use crate::split::{TestEvents, hold_out_rows};
 use crate::table::{
     ColumnOptions, EventColumns, RowNotes, TableError, TableEvent, parse_time_span,
 };
+use crate::training::train_with_progress;
 
 /// What is evaluated: the options of the command.
 #[derive(Clone, Debug, Args)]
@@ -46,6 +45,10 @@ pub struct Evaluate {
     /// put into service.
     #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
     gap: Option<i64>,
+    /// Trains again each time that so much of the test has passed, such as `7d`, on all that is known by then; each event
+    /// is scored by the model of its time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time_span)]
+    retrain_every: Option<i64>,
     /// Detector file whose rules are measured beside the model, with columns as variables by their names.
     #[arg(long, value_name = "FILE")]
     pub detector: Option<PathBuf>,
@@ -95,6 +98,8 @@ struct TestOverview {
     events: usize,
     /// The time of the oldest event, in seconds since 1970.
     start: Option<i64>,
+    /// The time of the newest event.
+    end: Option<i64>,
     /// Of a test file, how many events have each hash of values, time and entity.
     hashes: FxHashMap<u64, usize>,
 }
@@ -119,11 +124,18 @@ impl Evaluate {
         let mut rules = detector
             .map(|detector| self.apply_detector(detector, columns))
             .transpose()?;
-        let data = self.read_training_data(columns, &test, &mut overview)?;
+        let mut data = self.read_training_data(columns, &test, &mut overview)?;
         let start = Instant::now();
-        let (model, training) = self.train_model(&data, overview.start)?;
-        let training_seconds = start.elapsed().as_secs_f64();
+        // Where the test is newer than all that trains, a model of its first day knows only the labels that had come.
+        let is_newer = |start: &i64| data.newest.is_some_and(|newest| newest <= *start);
+        let as_of = overview.start.filter(is_newer);
+        let (model, mut training) = self.train_model(&data, as_of, "training")?;
         let histories = EntityHistories::of_dataset(&data.dataset);
+        let mut models = ModelsInTime::new(model);
+        if let Some(newest) = self.retrain(columns, &test, &overview, &mut data, &mut models)? {
+            training = newest;
+        }
+        let training_seconds = start.elapsed().as_secs_f64();
         // It is large, and no longer needed.
         drop(data.dataset);
 
@@ -131,11 +143,13 @@ impl Evaluate {
         let (scored, times, test_notes) = self.score_test_events(
             columns,
             &test,
-            &model,
+            &models,
             &data.look_ups,
             &histories,
             rules.as_mut(),
         )?;
+        let models_trained = models.count();
+        let model = models.into_newest();
         let bytes = model.to_bytes();
         let mut evaluation = EvaluationResult {
             train: self.train.display().to_string(),
@@ -159,6 +173,7 @@ impl Evaluate {
             measures: Measures::new(&scored, &columns.variables, &data.look_ups),
             rules_only: rules.map(|rules| rules.measure(&scored)),
             training,
+            models_trained,
             training_seconds,
             score_microseconds: median_microseconds(times),
             model_bytes: bytes.len(),
@@ -296,13 +311,16 @@ impl Evaluate {
             if let Some(time) = event.row.event_time {
                 let start = overview.start.map_or(time, |start| start.min(time));
                 overview.start = Some(start);
+                overview.end = overview.end.max(Some(time));
             }
             if matches!(test, TestEvents::File(_)) {
                 *overview.hashes.entry(hash_row(&event)).or_default() += 1;
             }
         })?;
-        if self.gap.is_some() && overview.start.is_none() {
-            return Err(EvaluateError::NoTimes);
+        let needs_times = [("--gap", self.gap), ("--retrain-every", self.retrain_every)];
+        let option = needs_times.iter().find(|(_, given)| given.is_some());
+        if let (Some((option, _)), None) = (option, overview.start) {
+            return Err(EvaluateError::NoTimes { option });
         }
         Ok(overview)
     }
@@ -322,7 +340,7 @@ impl Evaluate {
         &self,
         columns: &EventColumns,
         test: &TestEvents<'_>,
-        model: &Model,
+        models: &ModelsInTime,
         look_ups: &LookUps,
         histories: &HashMap<usize, Vec<f32>>,
         mut rules: Option<&mut AppliedDetector<'_>>,
@@ -341,6 +359,7 @@ impl Evaluate {
                 EventLabel::Unlabelled | EventLabel::Unknown => return,
             };
             let history = histories.get(&event.number).map_or(&[][..], Vec::as_slice);
+            let model = models.at(row.event_time);
             let start = Instant::now();
             let score = model.score(row.values, row.event_time, history);
             times.push(start.elapsed());
@@ -427,18 +446,79 @@ impl Evaluate {
         Ok(before.collect())
     }
 
+    /// Trains again each time that so much of the test has passed as `--retrain-every` says, on all that is known by
+    /// then, and adds the models. Returns the report of the last training.
+    fn retrain(
+        &self,
+        columns: &EventColumns,
+        test: &TestEvents<'_>,
+        overview: &TestOverview,
+        data: &mut TrainingData,
+        models: &mut ModelsInTime,
+    ) -> Result<Option<TrainingReport>, EvaluateError> {
+        let (Some(every), Some(start), Some(end)) =
+            (self.retrain_every, overview.start, overview.end)
+        else {
+            return Ok(None);
+        };
+        let gap = self.gap.unwrap_or(0);
+        let trainings = list_trainings((start, end), every)?;
+        let count = trainings.len();
+        let mut from = start.saturating_sub(gap);
+        let mut newest = None;
+        for (number, time) in (1..).zip(trainings) {
+            let to = time.saturating_sub(gap);
+            self.add_events_between(columns, test, from..to, &mut data.dataset)?;
+            from = to;
+            let what = format!("training again, {number} of {count}");
+            let (model, report) = self.train_model(data, Some(time), &what)?;
+            models.add(time, model);
+            newest = Some(report);
+        }
+        Ok(newest)
+    }
+
+    /// Adds the events of a time to those that train: of the test, and those that a gap before the test left out.
+    fn add_events_between(
+        &self,
+        columns: &EventColumns,
+        test: &TestEvents<'_>,
+        times: Range<i64>,
+        dataset: &mut Dataset,
+    ) -> Result<(), TableError> {
+        let is_within = |time: Option<i64>| time.is_some_and(|time| times.contains(&time));
+        let is_test =
+            |number: usize| matches!(test, TestEvents::Rows(held_out, _) if held_out[number - 1]);
+        columns.table(&self.train).for_each_event(|event| {
+            let is_new = is_test(event.number) || self.gap.is_some();
+            if is_new && is_within(event.row.event_time) {
+                dataset.push(&event.row)?;
+            }
+            Ok::<(), TableError>(())
+        })?;
+        if let TestEvents::File(path) = test {
+            columns.table(path).for_each_event(|event| {
+                if is_within(event.row.event_time) {
+                    dataset.push(&event.row)?;
+                }
+                Ok::<(), TableError>(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Trains a model of what was known at `as_of`, or of all.
     fn train_model(
         &self,
         data: &TrainingData,
-        test_start: Option<i64>,
+        as_of: Option<i64>,
+        what: &str,
     ) -> Result<(Model, TrainingReport), EvaluateError> {
         let labels = self.labels.unwrap_or(if data.real_label_times {
             LabelMaturity::Maturing
         } else {
             LabelMaturity::Final
         });
-        // Where the test is newer than all that trains, a model of its first day knows only the labels that had come.
-        let is_newer = |start: &i64| data.newest.is_some_and(|newest| newest <= *start);
         let options = TrainingOptions {
             labels_are: match labels {
                 LabelMaturity::Final => LabelsAre::Final,
@@ -447,49 +527,12 @@ impl Evaluate {
             // Events without a label cannot be learnt from; a file of one column is accepted, too.
             unlabelled: Some(model::UnlabelledTreatment::Ignore),
             min_variables: 1,
-            as_of: test_start.filter(is_newer),
+            as_of,
             seed: self.seed,
             ..TrainingOptions::default()
         };
-        let bar = show_training_bar(self.json);
-        let trained = model::train_model(&data.dataset, &options, &mut |progress| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a share of 1000"
-            )]
-            bar.set_position((progress.done * 1000.0) as u64);
-            ControlFlow::Continue(())
-        });
-        bar.finish_and_clear();
-        trained.map_err(|error| match error {
-            TrainingError::Data(messages) => {
-                EvaluateError::Train(join_errors(&self.train, &messages))
-            }
-            other => EvaluateError::Train(format!("{}: {other}", self.train.display())),
-        })
+        train_with_progress(&data.dataset, &options, &self.train, !self.json, what)
     }
-}
-
-fn join_errors(path: &Path, messages: &[TrainingMessage]) -> String {
-    let lines: Vec<&str> = messages
-        .iter()
-        .filter(|message| message.level == model::Severity::Error)
-        .map(|message| message.content.as_str())
-        .collect();
-    format!("{}: {}", path.display(), lines.join(" "))
-}
-
-fn show_training_bar(quiet: bool) -> ProgressBar {
-    if quiet || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(1000);
-    if let Ok(style) = ProgressStyle::with_template("training {bar:40} {percent} % {elapsed}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 /// A hash of an event: of its values, its time and its entity.

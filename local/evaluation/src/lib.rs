@@ -13,11 +13,13 @@ mod output;
 mod page;
 mod pictures;
 mod result;
+mod retraining;
 mod rules_only;
 mod score_promise;
 mod split;
 mod table;
 pub mod text_table;
+mod training;
 
 pub use error::EvaluateError;
 pub use evaluate::{Evaluate, LabelMaturity};

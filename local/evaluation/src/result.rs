@@ -40,8 +40,10 @@ pub struct EvaluationResult {
     pub test_notes: Vec<String>,
     /// Training rows whose `EVENT_ID` an earlier row has.
     pub repeated_ids: usize,
-    /// The report of the training.
+    /// The report of the training; with `--retrain-every`, of the last.
     pub training: TrainingReport,
+    /// How many models were trained: one, or more with `--retrain-every`.
+    pub models_trained: usize,
     /// The figures of the test events.
     pub measures: Measures,
     /// Whether scores mean on the test what they promise.
@@ -100,10 +102,14 @@ impl EvaluationResult {
             );
             lines.push(("the best look-up on one column", value));
         }
+        let models = match self.models_trained {
+            1 => String::new(),
+            models => format!("{models} models in "),
+        };
         lines.push((
             "training",
             format!(
-                "{:.1} s, {} trees, {:.1} MB",
+                "{models}{:.1} s, {} trees, {:.1} MB",
                 self.training_seconds,
                 self.training.trees,
                 to_megabytes(self.model_bytes)

@@ -1,13 +1,18 @@
 //! Names of columns and variables that identify something.
 
+use crate::names::split_words;
+
 /// A last word that says that a value identifies something.
-const ID_WORDS: [&str; 14] = [
+const ID_WORDS: [&str; 17] = [
     "id",
     "ids",
     "number",
+    "num",
     "no",
     "nr",
     "nummer",
+    "numero",
+    "kennung",
     "token",
     "hash",
     "fingerprint",
@@ -19,16 +24,22 @@ const ID_WORDS: [&str; 14] = [
 ];
 
 /// A last word for something that acts again and again.
-const ACTORS: [&str; 24] = [
+const ACTORS: [&str; 34] = [
     "account",
     "affiliate",
     "agent",
     "beneficiary",
     "card",
+    "carte",
     "client",
+    "cliente",
     "customer",
     "device",
     "filiale",
+    "geraet",
+    "haendler",
+    "karte",
+    "klant",
     "konto",
     "kunde",
     "member",
@@ -41,26 +52,43 @@ const ACTORS: [&str; 24] = [
     "shop",
     "store",
     "supplier",
+    "tarjeta",
     "terminal",
+    "tienda",
     "user",
+    "vendeur",
     "vendor",
+    "winkel",
 ];
 
 /// Words for what happens only once, so that its id has no past.
-const ONCE: [&str; 13] = [
+const ONCE: [&str; 26] = [
+    "auftrag",
+    "auftrags",
+    "bestell",
+    "bestellung",
     "booking",
+    "buchung",
+    "buchungs",
+    "commande",
     "event",
     "index",
     "invoice",
     "message",
     "order",
     "payment",
+    "pedido",
+    "rechnung",
+    "rechnungs",
     "record",
     "request",
     "row",
     "session",
     "trans",
     "transaction",
+    "transaktion",
+    "zahlung",
+    "zahlungs",
 ];
 
 /// Whether a name says that its values identify something that comes again, such as `card_id`, `deviceId` or `merchant`.
@@ -71,25 +99,6 @@ pub(crate) fn is_key_name(name: &str) -> bool {
     };
     let is_once = words.iter().any(|word| ONCE.contains(&word.as_str()));
     !is_once && (ID_WORDS.contains(&last.as_str()) || ACTORS.contains(&last.as_str()))
-}
-
-/// The words of a name in lower case: `cardId`, `card_id` and `CARD-ID` are `card` and `id`.
-pub(super) fn split_words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = vec![String::new()];
-    let mut last_was_lower = false;
-    for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && last_was_lower) {
-            words.push(String::new());
-        }
-        if c.is_alphanumeric()
-            && let Some(word) = words.last_mut()
-        {
-            word.extend(c.to_lowercase());
-        }
-        last_was_lower = c.is_lowercase();
-    }
-    words.retain(|word| !word.is_empty());
-    words
 }
 
 #[cfg(test)]
@@ -105,7 +114,9 @@ mod tests {
             "merchant",
             "shop",
             "Kunden-Nr",
-            "cc_number",
+            "cc_num",
+            "Kartennummer",
+            "numero_tarjeta",
         ] {
             assert!(is_key_name(name), "{name}");
         }
@@ -113,6 +124,7 @@ mod tests {
             "card_type",
             "session_id",
             "order_number",
+            "Bestellnummer",
             "TransactionID",
             "customer_age",
             "valid",

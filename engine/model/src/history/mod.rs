@@ -18,6 +18,7 @@ mod key_names;
 mod places;
 mod tracked_fields;
 
+pub(crate) use key_names::is_key_name;
 pub use places::{PLACES, Place, PlaceVariables};
 pub use tracked_fields::{HistoryFeature, HistoryKey, MOST_KEYS, TrackedEvent, TrackedFields};
 

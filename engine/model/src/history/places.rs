@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key_names::split_words;
+use crate::names::split_words;
 use crate::variable::Variable;
 
 /// How many places are kept of an event, such as where the customer lives and where the shop is.
@@ -13,7 +13,7 @@ pub(super) const PLACE_FEATURES: [&str; 3] = ["km from usual", "km from last", "
 
 /// Words for a latitude, and for the longitude that belongs to it, in lower case.
 const LATITUDES: [&str; 4] = ["lat", "latitude", "breitengrad", "latitud"];
-const LONGITUDES: [&str; 6] = ["lon", "lng", "long", "longitude", "längengrad", "longitud"];
+const LONGITUDES: [&str; 6] = ["lon", "lng", "long", "longitude", "laengengrad", "longitud"];
 
 /// Cells in one degree: a cell has at most 1.1 km in each direction, so that a history stays small.
 const CELLS_PER_DEGREE: f64 = 100.0;
@@ -178,6 +178,7 @@ mod tests {
                 "lat+long merch_lat+merch_long",
             ),
             ("homeLatitude homeLongitude", "homeLatitude+homeLongitude"),
+            ("Breitengrad Längengrad", "Breitengrad+Längengrad"),
             ("home_lat shop_lon", ""),
             ("flat platform long_text", ""),
         ] {

@@ -6,13 +6,13 @@ use shared::mapping::read_number_in;
 
 use super::aggregate_table::{KEY_NAMES, all_aggregate_names};
 use super::field_samples::{FieldSamples, FileSamples};
-use super::names::split_words;
-use super::role_words::{BILLING, KNOWN_LATER, PERSON_NAME, has_word};
 use super::roles::{Evidence, ROLE_SIGNS, Role};
 use super::status_words::{StatusMeaning, find_meaning};
 use super::time_shape::TimeShape;
 use super::value_shapes::find_number_form;
 use super::yaml_text::is_yaml_word;
+use model::names::split_words;
+use model::names::words::{BILLING, KNOWN_LATER, PERSON_NAME, has_word};
 
 /// Values of a field that rules and models can use as they are.
 const MOST_CATEGORIES: usize = 100;

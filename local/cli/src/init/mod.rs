@@ -7,9 +7,7 @@ mod detector_text;
 mod draft;
 mod field_samples;
 mod mapping_text;
-mod names;
 mod role_variables;
-mod role_words;
 mod roles;
 mod status_words;
 #[cfg(test)]

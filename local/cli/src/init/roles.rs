@@ -3,14 +3,14 @@
 use shared::mapping::is_currency_code;
 
 use super::field_samples::FieldSamples;
-use super::role_words::{
-    AGENT, AMOUNT, BILLING, BIN, CARD, CITY, COUNTRY, CREATED, CURRENCY, CUSTOMER, DEVICE, EMAIL,
-    ID, IP, METHOD, NOT_A_CUSTOMER, NOT_THE_TOTAL, ORDER, PAYMENT, PHONE, SHIPPING, SIGNED_UP,
-    STATUS, STREET, TIME, TOKEN, WordGroup, ZIP, has_word,
-};
 use super::status_words::says_fraud_word;
 use super::value_shapes::{
     ALMOST_ALL, find_number_form, is_digits, is_email, is_ip, is_user_agent,
+};
+use model::names::words::{
+    AGENT, AMOUNT, BILLING, BIN, CARD, CITY, COUNTRY, CREATED, CURRENCY, CUSTOMER, DEVICE, EMAIL,
+    ID, IP, METHOD, NOT_A_CUSTOMER, NOT_THE_TOTAL, ORDER, PAYMENT, PHONE, SHIPPING, SIGNED_UP,
+    STATUS, STREET, TIME, TOKEN, WordGroup, ZIP, has_word,
 };
 
 /// What a field is for.

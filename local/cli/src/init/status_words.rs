@@ -1,8 +1,8 @@
 //! What the words of a status say of an order.
 
 use super::field_samples::FieldSamples;
-use super::names::split_words;
-use super::role_words::has_word;
+use model::names::split_words;
+use model::names::words::has_word;
 
 /// Words that say fraud.
 const FRAUD_WORDS: &[&str] = &[

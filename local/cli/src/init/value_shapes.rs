@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 use shared::mapping::{TimeFormat, number_forms, read_number_in};
 
 use super::field_samples::FieldSamples;
-use super::names::split_words;
-use super::role_words::{CREATED, SIGNED_UP, TIME, has_word};
 use super::time_shape::TimeShape;
+use model::names::split_words;
+use model::names::words::{CREATED, SIGNED_UP, TIME, has_word};
 
 /// The share of values that must have a shape, so that a few broken ones hide nothing.
 pub(crate) const ALMOST_ALL: f64 = 0.95;

@@ -1,9 +1,11 @@
-//! Words in the names of fields, in English, German, French, Spanish, Italian and Dutch.
+//! Words in names, in English, German, French, Spanish, Italian and Dutch, as [`split_words`](super::split_words) gives
+//! them.
 
 /// Words of which a name must have one.
-pub(crate) type WordGroup = &'static [&'static str];
+pub type WordGroup = &'static [&'static str];
 
-pub(crate) const ORDER: WordGroup = &[
+/// Words for an order or another thing that is done once.
+pub const ORDER: WordGroup = &[
     "order",
     "bestell",
     "bestellung",
@@ -22,7 +24,8 @@ pub(crate) const ORDER: WordGroup = &[
     "reservation",
     "trip",
 ];
-pub(crate) const ID: WordGroup = &[
+/// Words for something that identifies.
+pub const ID: WordGroup = &[
     "id",
     "nr",
     "nummer",
@@ -40,7 +43,8 @@ pub(crate) const ID: WordGroup = &[
     "docno",
     "invoice",
 ];
-pub(crate) const TIME: WordGroup = &[
+/// Words for a time.
+pub const TIME: WordGroup = &[
     "date",
     "time",
     "at",
@@ -62,7 +66,8 @@ pub(crate) const TIME: WordGroup = &[
     "hora",
     "ora",
 ];
-pub(crate) const CREATED: WordGroup = &[
+/// Words for the time when something was made.
+pub const CREATED: WordGroup = &[
     "created",
     "erstellt",
     "timestamp",
@@ -75,12 +80,15 @@ pub(crate) const CREATED: WordGroup = &[
     "purchase",
     "purchased",
 ];
-pub(crate) const CUSTOMER: WordGroup = &[
+/// Words for a customer or an account.
+pub const CUSTOMER: WordGroup = &[
     "customer", "client", "kunde", "kunden", "cliente", "klant", "user", "account", "konto",
     "buyer", "kaeufer", "member", "shopper", "cust", "payer", "uid", "klanten",
 ];
-pub(crate) const EMAIL: WordGroup = &["email", "mail", "correo", "courriel"];
-pub(crate) const PHONE: WordGroup = &[
+/// Words for an e-mail address.
+pub const EMAIL: WordGroup = &["email", "mail", "correo", "courriel"];
+/// Words for a telephone number.
+pub const PHONE: WordGroup = &[
     "phone",
     "telefon",
     "telephone",
@@ -95,9 +103,12 @@ pub(crate) const PHONE: WordGroup = &[
     "portable",
     "gsm",
 ];
-pub(crate) const IP: WordGroup = &["ip", "remoteaddr"];
-pub(crate) const AGENT: WordGroup = &["agent", "useragent", "browser"];
-pub(crate) const DEVICE: WordGroup = &[
+/// Words for an IP address.
+pub const IP: WordGroup = &["ip", "remoteaddr"];
+/// Words for a browser.
+pub const AGENT: WordGroup = &["agent", "useragent", "browser"];
+/// Words for a device.
+pub const DEVICE: WordGroup = &[
     "device",
     "geraet",
     "geraete",
@@ -107,12 +118,16 @@ pub(crate) const DEVICE: WordGroup = &[
     "dispositivo",
     "appareil",
 ];
-pub(crate) const CARD: WordGroup = &[
+/// Words for a card.
+pub const CARD: WordGroup = &[
     "card", "karte", "karten", "carte", "tarjeta", "carta", "kaart", "cc",
 ];
-pub(crate) const TOKEN: WordGroup = &["fingerprint", "token", "hash", "id", "kennung"];
-pub(crate) const BIN: WordGroup = &["bin", "iin"];
-pub(crate) const AMOUNT: WordGroup = &[
+/// Words for a value that stands for another, such as a fingerprint.
+pub const TOKEN: WordGroup = &["fingerprint", "token", "hash", "id", "kennung"];
+/// Words for the first digits of a card's number.
+pub const BIN: WordGroup = &["bin", "iin"];
+/// Words for an amount of money.
+pub const AMOUNT: WordGroup = &[
     "amount",
     "total",
     "sum",
@@ -148,10 +163,12 @@ pub(crate) const AMOUNT: WordGroup = &[
     "rechnungsbetrag",
     "rechnungssumme",
 ];
-pub(crate) const CURRENCY: WordGroup = &[
+/// Words for a currency.
+pub const CURRENCY: WordGroup = &[
     "currency", "waehrung", "devise", "moneda", "valuta", "divisa",
 ];
-pub(crate) const PAYMENT: WordGroup = &[
+/// Words for a payment.
+pub const PAYMENT: WordGroup = &[
     "payment",
     "zahlung",
     "zahlungs",
@@ -166,11 +183,13 @@ pub(crate) const PAYMENT: WordGroup = &[
     "moyen",
     "forma",
 ];
-pub(crate) const METHOD: WordGroup = &[
+/// Words for a way to do something.
+pub const METHOD: WordGroup = &[
     "method", "methode", "art", "weise", "type", "mode", "metodo", "provider", "gateway", "names",
     "wijze", "wise",
 ];
-pub(crate) const SIGNED_UP: WordGroup = &[
+/// Words for the time when a customer signed up.
+pub const SIGNED_UP: WordGroup = &[
     "signed",
     "signup",
     "registered",
@@ -185,7 +204,8 @@ pub(crate) const SIGNED_UP: WordGroup = &[
     "depuis",
     "desde",
 ];
-pub(crate) const SHIPPING: WordGroup = &[
+/// Words for a delivery.
+pub const SHIPPING: WordGroup = &[
     "shipping",
     "ship",
     "delivery",
@@ -205,7 +225,8 @@ pub(crate) const SHIPPING: WordGroup = &[
     "lever",
     "bezorg",
 ];
-pub(crate) const BILLING: WordGroup = &[
+/// Words for a bill.
+pub const BILLING: WordGroup = &[
     "billing",
     "bill",
     "invoice",
@@ -218,7 +239,8 @@ pub(crate) const BILLING: WordGroup = &[
     "rg",
     "rech",
 ];
-pub(crate) const STREET: WordGroup = &[
+/// Words for a street with its number.
+pub const STREET: WordGroup = &[
     "street",
     "address1",
     "line1",
@@ -234,7 +256,8 @@ pub(crate) const STREET: WordGroup = &[
     "direccion",
     "adres",
 ];
-pub(crate) const CITY: WordGroup = &[
+/// Words for a city.
+pub const CITY: WordGroup = &[
     "city",
     "town",
     "ort",
@@ -248,7 +271,8 @@ pub(crate) const CITY: WordGroup = &[
     "poblacion",
     "localita",
 ];
-pub(crate) const ZIP: WordGroup = &[
+/// Words for a postal code.
+pub const ZIP: WordGroup = &[
     "zip",
     "postal",
     "postcode",
@@ -258,8 +282,10 @@ pub(crate) const ZIP: WordGroup = &[
     "cp",
     "cap",
 ];
-pub(crate) const COUNTRY: WordGroup = &["country", "land", "pays", "pais", "paese", "nazione"];
-pub(crate) const STATUS: WordGroup = &[
+/// Words for a country.
+pub const COUNTRY: WordGroup = &["country", "land", "pays", "pais", "paese", "nazione"];
+/// Words for a state that something is in.
+pub const STATUS: WordGroup = &[
     "status",
     "state",
     "label",
@@ -281,20 +307,47 @@ pub(crate) const STATUS: WordGroup = &[
     "inkasso",
 ];
 /// Words beside `customer` of what is no account.
-pub(crate) const NOT_A_CUSTOMER: WordGroup = &[
+pub const NOT_A_CUSTOMER: WordGroup = &[
     "country", "land", "pays", "pais", "city", "ort", "zip", "postal", "email", "mail", "phone",
     "telefon", "ip", "agent", "session", "os", "info", "note", "name", "first", "last", "vorname",
     "nachname", "group", "gruppe", "type", "company", "merchant", "firma", "since", "seit",
     "created", "street", "address", "adresse",
 ];
+/// Words for an amount of money that say nothing of a total.
+pub const MONEY: WordGroup = &[
+    "amt",
+    "cost",
+    "costs",
+    "kosten",
+    "fee",
+    "gebuehr",
+    "prix",
+    "precio",
+    "prijs",
+    "monto",
+    "umsatz",
+    "subtotal",
+    "zwischensumme",
+    "payment",
+    "balance",
+    "netto",
+];
+/// Words of numbers that are no amount of money, whatever else their names say.
+pub const NOT_MONEY: WordGroup = &[
+    "count", "counts", "cnt", "items", "item", "number", "num", "nr", "no", "nummer", "id", "qty",
+    "quantity", "orders", "products", "days", "hours", "minutes", "seconds", "attempts", "score",
+    "age", "ratio", "rate", "percent", "pct", "share", "visits", "clicks", "logins", "anzahl",
+    "menge", "stueck", "nombre", "cantidad", "quantita", "aantal", "length", "size", "weight",
+    "points", "units", "tage", "stunden", "code", "type",
+];
 /// Words of amounts that are parts of the total.
-pub(crate) const NOT_THE_TOTAL: WordGroup = &[
+pub const NOT_THE_TOTAL: WordGroup = &[
     "net", "netto", "ht", "tax", "mwst", "vat", "steuer", "discount", "rabatt", "remise",
     "shipping", "versand", "fee", "gebuehr", "refunded", "refund", "captured", "fraction", "rate",
     "quantity", "count", "digits", "item", "lineitem", "line",
 ];
 /// Words of what is known only after the order: a model that learned from it would see nothing of it when it matters.
-pub(crate) const KNOWN_LATER: WordGroup = &[
+pub const KNOWN_LATER: WordGroup = &[
     "refunded",
     "refund",
     "dispute",
@@ -308,7 +361,7 @@ pub(crate) const KNOWN_LATER: WordGroup = &[
     "reembolso",
 ];
 /// Words of names of people.
-pub(crate) const PERSON_NAME: WordGroup = &[
+pub const PERSON_NAME: WordGroup = &[
     "name",
     "vorname",
     "nachname",
@@ -323,6 +376,6 @@ pub(crate) const PERSON_NAME: WordGroup = &[
 ];
 
 /// Whether a name has one of the words.
-pub(crate) fn has_word(words: &[String], group: WordGroup) -> bool {
+pub fn has_word(words: &[String], group: WordGroup) -> bool {
     words.iter().any(|word| group.contains(&word.as_str()))
 }

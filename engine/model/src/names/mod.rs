@@ -1,4 +1,7 @@
-//! The words in the name of a field, in several languages.
+//! The words in the names of fields, columns and variables, in several languages: what a draft of a mapping, the types of
+//! columns and the keys of histories are guessed by.
+
+pub mod words;
 
 /// Words with which German compounds begin: `Bestellnummer` is read as `bestell nummer`.
 const COMPOUND_BEGINNINGS: &[&str] = &[
@@ -93,10 +96,12 @@ const COMPOUND_ENDINGS: &[&str] = &[
     "hash",
     "code",
     "type",
+    "telefon",
 ];
 
-/// The words of a pointer in lower case and without accents: `/customer/signedUpAt` gives `customer signed up at`.
-pub(crate) fn split_words(pointer: &str) -> Vec<String> {
+/// The words of a name or a JSON pointer in lower case and without accents: `/customer/signedUpAt` gives
+/// `customer signed up at`, and `Bestellnummer` gives `bestell nummer`.
+pub fn split_words(pointer: &str) -> Vec<String> {
     let mut words = Vec::new();
     for part in pointer.split('/') {
         let mut word = String::new();
