@@ -21,6 +21,7 @@ import pathlib
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 
@@ -255,11 +256,11 @@ def measure_training(folder, predictions, rows):
             writer.writerow([*(values.get(name, "") for name in names), item["eventTimestamp"]["S"], label, f"cust-{number // 4}"])
     command = [COMMAND, "--home", folder / f"train-{rows}"]
     subprocess.run([*command, "apply"], cwd=ROOT, env=environment(), check=True, stdout=subprocess.DEVNULL)
-    process = subprocess.Popen([*command, "train", path, "--model", "size", "--json"], cwd=ROOT, env=environment(), stdout=subprocess.PIPE)
-    answer = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, answer
-    return {"training_rows": rows, "variables": len(names), "csv_bytes": path.stat().st_size, "max_rss_mb": round(usage.ru_maxrss / 1024)}
+    # A process of its own waits for it: the memory of a child counts from its fork on, when it still is that of the parent.
+    wait = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    train = [sys.executable, "-c", wait, *map(str, command), "train", str(path), "--model", "size", "--json"]
+    kilobytes = int(subprocess.run(train, cwd=ROOT, env=environment(), check=True, capture_output=True, text=True).stdout)
+    return {"training_rows": rows, "variables": len(names), "csv_bytes": path.stat().st_size, "max_rss_mb": round(kilobytes / 1024)}
 
 
 def main():

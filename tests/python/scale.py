@@ -251,13 +251,16 @@ def partition_limits(inputs, keys):
     together = min(batch, constants["orders_counted_together"])
     predictions = constants["prediction_shards"] * writes / listed
     counters = constants["statistics_shards"] * writes / 4
+    in_turn = constants["statistics_shards"] * 1000 / inputs.assumed["transaction_ms"]
     usual, bad = of_reviews(review_share(inputs)), of_reviews(worst)
     return [
         Limit("index of predictions: 8 keys a day", predictions, predictions,
               "more shards (`PREDICTION_SHARDS`: first for reading, a release later for writing), or no such index: only `ListEventPredictions` reads it"),
         Limit("index of reviews: 8 keys a day and outcome", usual, usual, "more shards (`REVIEW_SHARDS`, in the same way)"),
         Limit(f"index of reviews, with {worst:.0%} in review", bad, bad, "take the rule back: nobody works on so many reviews", True),
-        Limit("counters of events: 8 items", counters * batch, counters, "full batches; more shards (`SHARDS` in `statistics.rs`)"),
+        Limit("counters of events: units of 8 items", counters * batch, counters, "full batches; more shards (`SHARDS` in `statistics.rs`)"),
+        Limit("counters of events: one transaction at a time on each of 8 items", in_turn * batch, in_turn,
+              "the same; until then invocations wait for each other, at most 20 times, and counts are written later"),
         Limit("item `generations` of the profiles", reads * together, reads, "full batches; read it every two seconds, as definitions are"),
     ]
 
@@ -319,7 +322,7 @@ def markdown(header, rows):
     return "\n".join([line(header), "|" + "---|" * len(header), *(line(row) for row in rows)])
 
 
-def print_measured(inputs, _load):
+def tabulate_measured(inputs, _load):
     names = {
         "record": "order, a record of the stream", "decision": "decision", "prediction": "prediction, with its event",
         "prediction_in_index": "prediction, in the index by day", "profile": "profile of a key", "detail": "detail on the bus",
@@ -341,7 +344,7 @@ def print_measured(inputs, _load):
     return markdown(["of an order", "without keys", "with 6 keys"], rows)
 
 
-def print_dynamodb(inputs, _load):
+def tabulate_dynamodb(inputs, _load):
     columns = [order_items(inputs, keys) for keys in (0, 6, 12)]
     blank = lambda value, words: words if value else ""
     rows = []
@@ -357,7 +360,7 @@ def print_dynamodb(inputs, _load):
     return markdown(["", "bytes", "write units", "read units", "dollars", "with 6 keys", "with 12 keys"], rows)
 
 
-def print_services(inputs, _load):
+def tabulate_services(inputs, _load):
     columns = [order_dollars(inputs, keys) for keys in (0, 6, 12)]
     rows = [[name, *(cents(column[name]) for column in columns)] for name in columns[0]]
     rows.append(["**together, while orders come**", *(f"**{cents(sum(column.values()))}**" for column in columns)])
@@ -369,7 +372,7 @@ def print_services(inputs, _load):
     return markdown(["dollars for a million orders", "without keys", "with 6 keys", "with 12 keys"], rows)
 
 
-def print_lambda(inputs, _load):
+def tabulate_lambda(inputs, _load):
     rows = []
     for memory in (512, 1024, MB_OF_PROCESSOR):
         cells = [f"{memory:,} MB"]
@@ -380,7 +383,7 @@ def print_lambda(inputs, _load):
     return markdown(["`predict`, 6 keys", "ms for a batch of 100", "dollars for a million", "ms for one order", "dollars for a million"], rows)
 
 
-def print_amazon(inputs, _load):
+def tabulate_amazon(inputs, _load):
     ours = sum(order_dollars(inputs, KEYS_MEASURED).values())
     kept = ours + sum(kept_dollars(inputs, KEYS_MEASURED))
     rows = [
@@ -392,7 +395,7 @@ def print_amazon(inputs, _load):
     return markdown(["for a million orders", "dollars"], rows)
 
 
-def print_load(inputs, load):
+def tabulate_load(inputs, load):
     by_records, by_bytes = shards(inputs, load)
     units = table_units(inputs, KEYS_MEASURED)
     record = inputs.measured["six-keys"]["record"]["bytes"]
@@ -423,7 +426,7 @@ def print_load(inputs, load):
     return markdown(["", "mean", "peak"], rows)
 
 
-def print_limits(inputs, load):
+def tabulate_limits(inputs, load):
     rows = []
     for limit in limits(inputs):
         reached = "before the mean" if limit.full < load.mean else "before the peak" if limit.full < load.peak else "after the peak"
@@ -432,20 +435,27 @@ def print_limits(inputs, load):
     return markdown(["what ends", "at orders a second, in batches of 100", "one at a time", "that is", "what is done about it"], rows)
 
 
-def print_day(inputs, load):
-    """Dollars of a day, and of a month of what is kept once the first orders expire."""
+def day_dollars(inputs, load, keys=KEYS_MEASURED):
+    """What a day's orders cost while they come, by service; and what it costs to keep them until they expire, which is also
+    what a day costs as soon as the first orders expire."""
     millions = load.orders_a_day / MILLION
-    rows = [[name, number(dollars * millions)] for name, dollars in order_dollars(inputs, KEYS_MEASURED).items()]
-    total = sum(order_dollars(inputs, KEYS_MEASURED).values()) * millions
-    storage, recovery = kept_dollars(inputs, KEYS_MEASURED)
+    hours = 24 * inputs.prices["kinesis_hour"]
+    come = {name: dollars * millions for name, dollars in order_dollars(inputs, keys).items()}
+    come["Kinesis, on demand"] += hours
+    return come, sum(kept_dollars(inputs, keys)) * millions
+
+
+def tabulate_day(inputs, load):
+    come, kept = day_dollars(inputs, load)
     days = inputs.settings["retention_days"]
     stored = sum(item.stored for item in order_items(inputs, KEYS_MEASURED)) * load.orders_a_day * days
-    rows.append(["**together, while orders come**", f"**{number(total)}**"])
-    rows.append([f"storage and recovery of {days} days, {number(stored / 1e15, 2)} PB", number((storage + recovery) * millions)])
-    return markdown(["dollars a day, with 6 keys", ""], rows)
+    rows = [[name, number(dollars)] for name, dollars in come.items()]
+    rows.append(["**together, while orders come**", f"**{number(sum(come.values()))}**"])
+    rows.append([f"storage and recovery of {days} days, {number(stored / 1e15, 2)} PB", number(kept)])
+    return markdown(["with 6 keys", "dollars a day"], rows)
 
 
-def print_training(inputs, load):
+def tabulate_training(inputs, load):
     measured = inputs.measured["training"]
     few, many = measured["few"], measured["many"]
     row = (many["max_rss_mb"] - few["max_rss_mb"]) * (1 << 20) / (many["training_rows"] - few["training_rows"])
@@ -459,28 +469,35 @@ def print_training(inputs, load):
         [f"events that fit into {inputs.assumed['training_machine_gb']} GB of memory", number(memory_rows, 2)],
         ["rows that the trees can take", number(inputs.quotas["training_rows"], 2)],
         [f"events in one file of 5 GB, {number(row_of_file, 2)} bytes each", number(inputs.quotas["training_file_bytes"] / row_of_file, 2)],
-        [f"hours of {number(of_day, 1)} orders a day that fit into memory", number(memory_rows / of_day * 24, 2)],
+        [f"minutes of {number(of_day, 1)} orders a day that fit into memory", number(memory_rows / of_day * 24 * 60, 2)],
         ["a day's predictions in DynamoDB's export, TB, gzip", number(of_day * exported / 1e12, 2)],
         ["dollars to export them", number(of_day * stored / GB * inputs.prices["table_export"], 2)],
     ]
     return markdown(["", ""], rows)
 
 
-def print_sources(inputs, _load):
+def tabulate_pages(inputs, _load):
+    """The prices that cost most and the quotas, with their pages."""
     rows = []
-    for part, value in (("prices", "usd"), ("quotas", "value")):
+    for part, value, words in (("prices", "usd", "per"), ("quotas", "value", "what")):
         for entry in inputs.raw[part].values():
-            words = entry["per"] if part == "prices" else entry["what"]
-            figure = f"${entry[value]:,.10g}" if part == "prices" else f"{entry[value]:,}"
-            rows.append([words, figure, entry["page"] or "no page read: to be checked"])
-    for name, entry in inputs.raw["assumed"].items():
-        rows.append([f"assumed: {entry['why']}", f"{entry['value']:,}", f"`{name}`"])
-    return markdown(["", "", "page, or name in `scale.json`"], rows)
+            if entry["page"]:
+                figure = f"${entry[value]:,.10g}" if part == "prices" else f"{entry[value]:,}"
+                rows.append([f"{figure}: {entry[words]}", entry["page"]])
+    return markdown(["", "page"], rows)
+
+
+def tabulate_assumed(inputs, _load):
+    rows = [[entry["why"], f"{entry['value']:,}", f"`{name}`"] for name, entry in inputs.raw["assumed"].items()]
+    for part, value, words in (("prices", "usd", "per"), ("quotas", "value", "what")):
+        unread = ((name, entry) for name, entry in inputs.raw[part].items() if not entry["page"])
+        rows += [[entry[words], ("$" if part == "prices" else "") + f"{entry[value]:,}", f"`{name}`"] for name, entry in unread]
+    return markdown(["what", "value", "name in `scale.json`"], rows)
 
 
 TABLES = {
-    "measured": print_measured, "dynamodb": print_dynamodb, "services": print_services, "lambda": print_lambda, "amazon": print_amazon,
-    "load": print_load, "limits": print_limits, "day": print_day, "training": print_training, "sources": print_sources,
+    "measured": tabulate_measured, "dynamodb": tabulate_dynamodb, "services": tabulate_services, "lambda": tabulate_lambda, "amazon": tabulate_amazon,
+    "load": tabulate_load, "limits": tabulate_limits, "day": tabulate_day, "training": tabulate_training, "pages": tabulate_pages, "assumed": tabulate_assumed,
 }
 
 
