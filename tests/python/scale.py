@@ -258,9 +258,9 @@ def partition_limits(inputs, keys):
               "more shards (`PREDICTION_SHARDS`: first for reading, a release later for writing), or no such index: only `ListEventPredictions` reads it"),
         Limit("index of reviews: 8 keys a day and outcome", usual, usual, "more shards (`REVIEW_SHARDS`, in the same way)"),
         Limit(f"index of reviews, with {worst:.0%} in review", bad, bad, "take the rule back: nobody works on so many reviews", True),
-        Limit("counters of events: units of 8 items", counters * batch, counters, "full batches; more shards (`SHARDS` in `statistics.rs`)"),
+        Limit("counters of events: units of 8 items", counters * batch, counters, "the same"),
         Limit("counters of events: one transaction at a time on each of 8 items", in_turn * batch, in_turn,
-              "the same; until then invocations wait for each other, at most 20 times, and counts are written later"),
+              "full batches; more shards (`SHARDS` in `statistics.rs`). Until then invocations wait for each other, and some counts are written later"),
         Limit("item `generations` of the profiles", reads * together, reads, "full batches; read it every two seconds, as definitions are"),
     ]
 
@@ -477,14 +477,14 @@ def tabulate_training(inputs, load):
 
 
 def tabulate_pages(inputs, _load):
-    """The prices that cost most and the quotas, with their pages."""
-    rows = []
+    """Prices and quotas by the page that they were read on."""
+    pages = {}
     for part, value, words in (("prices", "usd", "per"), ("quotas", "value", "what")):
         for entry in inputs.raw[part].values():
             if entry["page"]:
-                figure = f"${entry[value]:,.10g}" if part == "prices" else f"{entry[value]:,}"
-                rows.append([f"{figure}: {entry[words]}", entry["page"]])
-    return markdown(["", "page"], rows)
+                figure = f"${entry[value]:,.10g} for a {entry[words]}" if part == "prices" else f"{entry[value]:,} {entry[words]}"
+                pages.setdefault(entry["page"], []).append(figure)
+    return markdown(["page", ""], [[page, "; ".join(figures)] for page, figures in pages.items()])
 
 
 def tabulate_assumed(inputs, _load):
