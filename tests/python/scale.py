@@ -104,13 +104,15 @@ def order_items(inputs, keys, batch=None, reviewed=None):
     ]
     if keys:
         counts = inputs.measured["six-keys"]["functions"]["counts_of_an_order"]
-        checks = 1 / min(batch, inputs.constants["orders_counted_together"])
+        together = inputs.constants["orders_counted_together"]
+        # What was counted has the generation of each 50 orders in it, which does not grow with the keys.
+        reads = counts["reads Velocity"] - 1 / together
         profile = inputs.measured["six-keys"]["profile"]
         of_key = keys / KEYS_MEASURED
         items += [
             Item("profiles of the keys and of links", "Velocity", profile["bytes"], writes=counts["writes Velocity"] * of_key * profile["units"],
-                 reads=counts["reads Velocity"] * of_key),
-            Item("generation of the profiles", "Velocity", 0, reads=checks),
+                 reads=reads * of_key),
+            Item("generation of the profiles", "Velocity", 0, reads=1 / min(batch, together)),
         ]
     return items
 
@@ -357,7 +359,7 @@ def tabulate_dynamodb(inputs, _load):
         rows.append([item.name, sizes, writes, reads, *(blank(one, cents(item_dollars(inputs, one)) if one else "") for one in (none, six, twelve))])
     sums = [sum(item_dollars(inputs, item) for item in column) for column in columns]
     rows.append(["**together**", "", "", "", *(f"**{cents(total)}**" for total in sums)])
-    return markdown(["", "bytes", "write units", "read units", "dollars", "with 6 keys", "with 12 keys"], rows)
+    return markdown(["", "bytes", "write units", "read units", "dollars without keys", "with 6 keys", "with 12 keys"], rows)
 
 
 def tabulate_services(inputs, _load):
@@ -512,19 +514,26 @@ def filled(text, inputs, load):
     return text
 
 
+def positive(text):
+    """A number above zero, of the command line."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--orders-a-day", type=float, default=1e9)
-    arguments.add_argument("--peak", type=float, help="how many times the mean the peak is")
-    arguments.add_argument("--write", action="store_true", help="write the tables into docs/scale.md")
+    arguments.add_argument("--orders-a-day", type=positive, default=1e9, metavar="N")
+    arguments.add_argument("--peak", type=positive, metavar="TIMES", help="how many times the mean the peak is")
+    arguments.add_argument("--write", action="store_true", help="write the tables of a billion orders a day into docs/scale.md")
     arguments = arguments.parse_args()
     inputs = Inputs.load()
     if arguments.write:
         PAGE.write_text(filled(PAGE.read_text(), inputs, Load(1e9, inputs.assumed["peak_factor"])))
         return
     load = Load(arguments.orders_a_day, arguments.peak or inputs.assumed["peak_factor"])
-    for name, table in TABLES.items():
-        print(f"{name}\n\n{table(inputs, load)}\n")
+    print("\n\n".join(f"{name}\n\n{table(inputs, load)}" for name, table in TABLES.items()))
 
 
 if __name__ == "__main__":
