@@ -319,6 +319,12 @@ def cents(value):
     return f"{value:,.2f}" if value >= 0.005 else "0.00"
 
 
+def price(dollars):
+    """A list price, as exact as it is: $0.20, $0.625, $0.0000133334."""
+    cents_at_least = f"{dollars:,.2f}"
+    return "$" + (cents_at_least if float(cents_at_least.replace(",", "")) == dollars else f"{dollars:,.10f}".rstrip("0"))
+
+
 def markdown(header, rows):
     line = lambda cells: "| " + " | ".join(cells).replace("  ", " ") + " |"
     return "\n".join([line(header), "|" + "---|" * len(header), *(line(row) for row in rows)])
@@ -461,7 +467,7 @@ def tabulate_training(inputs, load):
     measured = inputs.measured["training"]
     few, many = measured["few"], measured["many"]
     row = (many["max_rss_mb"] - few["max_rss_mb"]) * (1 << 20) / (many["training_rows"] - few["training_rows"])
-    row_of_file = many["csv_bytes"] / many["training_rows"]
+    row_of_file, file_gb = many["csv_bytes"] / many["training_rows"], inputs.constants["training_file_gb"]
     memory_rows = inputs.assumed["training_machine_gb"] * GB / row
     exported = inputs.measured["six-keys"]["exported_prediction"]
     stored = inputs.measured["six-keys"]["prediction"]["bytes"]
@@ -469,8 +475,8 @@ def tabulate_training(inputs, load):
     rows = [
         [f"memory of an event with {many['variables']} variables, bytes", number(row)],
         [f"events that fit into {inputs.assumed['training_machine_gb']} GB of memory", number(memory_rows, 2)],
-        ["rows that the trees can take", number(inputs.quotas["training_rows"], 2)],
-        [f"events in one file of 5 GB, {number(row_of_file, 2)} bytes each", number(inputs.quotas["training_file_bytes"] / row_of_file, 2)],
+        ["rows that the trees can take", number(1 << inputs.constants["training_row_bits"], 2)],
+        [f"events in one file of {file_gb} GB, {number(row_of_file, 2)} bytes each", number(file_gb * GB / row_of_file, 2)],
         [f"minutes of {number(of_day, 1)} orders a day that fit into memory", number(memory_rows / of_day * 24 * 60, 2)],
         ["a day's predictions in DynamoDB's export, TB, gzip", number(of_day * exported / 1e12, 2)],
         ["dollars to export them", number(of_day * stored / GB * inputs.prices["table_export"], 2)],
@@ -484,7 +490,7 @@ def tabulate_pages(inputs, _load):
     for part, value, words in (("prices", "usd", "per"), ("quotas", "value", "what")):
         for entry in inputs.raw[part].values():
             if entry["page"]:
-                figure = f"${entry[value]:,.10g} for a {entry[words]}" if part == "prices" else f"{entry[value]:,} {entry[words]}"
+                figure = f"{price(entry[value])} for a {entry[words]}" if part == "prices" else f"{entry[value]:,} {entry[words]}"
                 pages.setdefault(entry["page"], []).append(figure)
     return markdown(["page", ""], [[page, "; ".join(figures)] for page, figures in pages.items()])
 
@@ -493,7 +499,7 @@ def tabulate_assumed(inputs, _load):
     rows = [[entry["why"], f"{entry['value']:,}", f"`{name}`"] for name, entry in inputs.raw["assumed"].items()]
     for part, value, words in (("prices", "usd", "per"), ("quotas", "value", "what")):
         unread = ((name, entry) for name, entry in inputs.raw[part].items() if not entry["page"])
-        rows += [[entry[words], ("$" if part == "prices" else "") + f"{entry[value]:,}", f"`{name}`"] for name, entry in unread]
+        rows += [[entry[words], price(entry[value]) if part == "prices" else f"{entry[value]:,}", f"`{name}`"] for name, entry in unread]
     return markdown(["what", "value", "name in `scale.json`"], rows)
 
 

@@ -113,6 +113,10 @@ def test_figures_have_no_more_digits_than_their_inputs():
     assert [scale.number(value) for value in (0, 0.1234, 5.678, 12.34, 1234.5, 34722.2)] == ["0", "0.123", "5.68", "12.3", "1,230", "34,700"]
 
 
+def test_prices_are_written_as_they_are_listed():
+    assert [scale.price(dollars) for dollars in (0.2, 0.625, 1, 30000, 0.0000133334)] == ["$0.20", "$0.625", "$1.00", "$30,000.00", "$0.0000133334"]
+
+
 def test_every_price_and_quota_names_its_page_or_says_that_there_is_none():
     for part in ("prices", "quotas"):
         for name, entry in INPUTS.raw[part].items():
