@@ -155,6 +155,13 @@ def test_evaluate_names_a_test_that_is_none(fraudstream, events, tmp_path):
     assert "begins (2026-01-01T00:00:00Z) before the events that train end (2026-05-13T23:00:00Z)" in notes[1]
 
 
+def test_a_test_file_with_other_words_for_its_labels(fraudstream, tmp_path):
+    (tmp_path / "train.csv").write_text(rows())
+    (tmp_path / "test.csv").write_text(rows(lambda number, row: row[:-1] + [["echt", "betrug"][int(row[-1])]]))
+    told = run(fraudstream, tmp_path, "evaluate", "train.csv", "test.csv", status=1)
+    assert "test.csv: `EVENT_LABEL` has other values (`betrug` (" in told and "write them alike" in told
+
+
 def test_labels_of_the_test_count_when_they_would_have_come(fraudstream, tmp_path):
     """A device is stolen for forty days, and what it did becomes known a week later."""
     chance = random.Random(7)
@@ -217,8 +224,12 @@ def put(place, value):
     (rows(put(3, "same")), None),
     (rows()[:-20], "was left out. The row has "),
     (rows(put(1, "2026-01-01T00:00:00Z")), None),
+    (rows(lambda number, row: row[:1] + ["31.02.2026" if number % 100 == 7 else row[1]] + row[2:]),
+     "30 rows (1.00 %) were left out because their time cannot be read; the first is row 8, which has `31.02.2026`."),
+    (rows(put(2, lambda number: f"{number * 7 % 400}.50 EUR")), "values are amounts with a currency, such as `0.50 EUR`: a PRICE is the number alone"),
+    (rows(header="EVENT_ID,placed_at,amount,kind,note,EVENT_LABEL"), "no time: --timestamp placed_at would make one"),
     (rows(put(2, lambda number: str(number * 7919 % 100))), "no better than chance"),
-], ids=["distinct", "repeated-ids", "infinities", "long", "missing", "constant", "cut", "one-time", "chance"])
+], ids=["distinct", "repeated-ids", "infinities", "long", "missing", "constant", "cut", "one-time", "bad-times", "currency", "no-time", "chance"])
 def test_evaluate_takes_odd_files(fraudstream, tmp_path, text, note):
     (tmp_path / "odd.csv").write_text(text)
     found = run(fraudstream, tmp_path, "evaluate", "odd.csv", "--scores", "scores.csv", "--model", "model")

@@ -119,6 +119,13 @@ fn guess_type(name: &str, values: &ColumnValues<'_>) -> (Option<VariableType>, S
             some(T::Numeric, "values are numbers")
         };
     }
+    if values.share(text_shape::is_amount_with_currency) > 0.9 {
+        let first = values.present.first().copied().unwrap_or_default();
+        let why = format!(
+            "values are amounts with a currency, such as `{first}`: a PRICE is the number alone"
+        );
+        return (Some(T::Categorical), why);
+    }
     let (words, length) = (
         values.mean(|text| text.split_whitespace().count()),
         values.mean(str::len),
@@ -399,6 +406,25 @@ mod tests {
         kind.map_or("-", VariableType::as_str).to_owned()
     }
 
+    /// A name, values, and the type that they are taken for.
+    type Case<'a> = (&'a str, &'a dyn Fn(u32) -> String, &'a str);
+
+    #[test]
+    fn amounts_with_a_currency_are_named() {
+        // `€12` is read as a number.
+        for (value, is_named) in [
+            ("12.50 EUR", true),
+            ("EUR 12,50", true),
+            ("9 zł", true),
+            ("€12", false),
+            ("12.50", false),
+        ] {
+            let inferred = infer_types(&["paid"], &vec![[Some(value)]; 60]);
+            let found = inferred[0].why.contains("amounts with a currency");
+            assert_eq!(found, is_named, "{value}: {}", inferred[0].why);
+        }
+    }
+
     #[test]
     fn names_in_several_languages() {
         let money = |n: u32| format!("{}.{:02}", n * 7 % 90, n % 100);
@@ -409,7 +435,6 @@ mod tests {
         let token = |n: u32| format!("{:032x}", u128::from(n) << 90);
         let street = |n: u32| format!("Lange Reihe {n}");
         let once = |n: u32| (70_001 + n).to_string();
-        type Case<'a> = (&'a str, &'a dyn Fn(u32) -> String, &'a str);
         let cases: [Case<'_>; 36] = [
             ("orderTotal", &money, "PRICE"),
             ("Rechnungsbetrag", &money, "PRICE"),

@@ -99,6 +99,27 @@ pub fn is_token(text: &str) -> bool {
         && text.bytes().any(|b| b.is_ascii_digit())
 }
 
+/// Whether a text is a number with a currency before or after it, such as `12.50 EUR` or `€ 1.200`.
+pub fn is_amount_with_currency(text: &str) -> bool {
+    let is_currency = |text: &str| {
+        let text = text.trim();
+        let is_code = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+        is_code || ["€", "$", "£", "¥", "zł", "kr", "Fr.", "₹"].contains(&text)
+    };
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (Some(from), Some(to)) = (text.find(is_digit), text.rfind(is_digit)) else {
+        return false;
+    };
+    let (before, number, after) = (&text[..from], &text[from..=to], &text[to + 1..]);
+    let is_number = number
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b',' | b'\''));
+    let before = before.trim_end_matches('-').trim();
+    is_number
+        && (is_currency(before) && after.trim().is_empty()
+            || before.is_empty() && is_currency(after))
+}
+
 /// Whether a text is a date that can be read.
 pub fn is_date(text: &str) -> bool {
     parse::parse_date(text, false).is_some() || parse::parse_date(text, true).is_some()

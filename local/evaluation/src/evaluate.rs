@@ -116,7 +116,10 @@ impl Evaluate {
         detector: Option<&MeasuredDetector>,
     ) -> Result<EvaluationResult, EvaluateError> {
         let test = match &self.test {
-            Some(path) => TestEvents::File(path),
+            Some(path) => {
+                columns.check_label_values_of(path)?;
+                TestEvents::File(path)
+            }
             None => hold_out_rows(&columns.table(&self.train))?,
         };
         let mut overview = self.read_test_overview(columns, &test)?;

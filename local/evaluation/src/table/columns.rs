@@ -205,6 +205,23 @@ impl EventColumns {
             .describe(&self.label_counts.clone().merge(counts)))
     }
 
+    /// Refuses another file none of whose labels has a value that is fraud or legitimate in the first.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub(crate) fn check_label_values_of(&self, other: &Path) -> Result<(), TableError> {
+        let has_commas = self.decimal_commas.contains(&self.label);
+        let counts = LabelCounts::count(other, &self.label, has_commas)?;
+        if self.sides.knows_any_of(&counts) {
+            return Ok(());
+        }
+        Err(TableError::OtherLabels {
+            path: other.display().to_string(),
+            column: self.label.clone(),
+            values: counts.list_values(),
+        })
+    }
+
     /// Seconds since 1970. In a file of plain numbers they may count from another time.
     pub(super) fn read_time(&self, text: Option<&str>) -> Option<i64> {
         let text = text?;

@@ -1,7 +1,7 @@
 //! The columns of a file as text.
 
 use comfy_table::{Table as Grid, presets::NOTHING};
-use model::VariableType;
+use model::{InferredColumn, VariableType};
 
 use super::columns::EventColumns;
 use super::label_values::{LabelMeaning, LabelValue};
@@ -12,11 +12,27 @@ impl EventColumns {
         write_left_out_notes(&self.label, &self.label_values())
     }
 
+    /// Says that no column was taken for the event's time, and which could be.
+    fn describe_missing_time(&self) -> String {
+        let could_be = |column: &&InferredColumn| column.kind == Some(VariableType::DateTime);
+        let names: Vec<String> = self
+            .inferred
+            .iter()
+            .filter(could_be)
+            .map(|column| format!("--timestamp {}", column.name))
+            .collect();
+        if names.is_empty() {
+            "no time".to_owned()
+        } else {
+            format!("no time: {} would make one", names.join(" or "))
+        }
+    }
+
     /// The columns and their inferred types, as text.
     pub fn describe(&self) -> String {
         let time = match &self.event_time {
             Some(name) => format!("time `{name}`"),
-            None => "no time".to_owned(),
+            None => self.describe_missing_time(),
         };
         let entity = self.entity.iter().map(|name| format!("entity `{name}`"));
         let roles: Vec<String> = [format!("label `{}`", self.label), time]

@@ -139,6 +139,28 @@ pub enum TableError {
         /// The file.
         path: String,
     },
+    /// No row has a time that can be read.
+    #[error(
+        "{path}: the time of no row can be read, such as `{found}`; name another column with --timestamp, or --timestamp none"
+    )]
+    NoTimes {
+        /// The file.
+        path: String,
+        /// What the first row has instead.
+        found: String,
+    },
+    /// A test file whose label has other words than the first file.
+    #[error(
+        "{path}: `{column}` has other values ({values}) than the first file; write them alike, or say what they mean with --legit and --fraud"
+    )]
+    OtherLabels {
+        /// The file.
+        path: String,
+        /// The column of labels.
+        column: String,
+        /// What it holds.
+        values: String,
+    },
     /// A row that the model refuses.
     #[error(transparent)]
     Row(#[from] model::RowError),

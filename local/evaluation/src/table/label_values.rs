@@ -118,7 +118,7 @@ impl LabelCounts {
     }
 
     /// The values as a list for a person, with their counts.
-    fn list_values(&self) -> String {
+    pub(super) fn list_values(&self) -> String {
         let all = self.0.iter();
         let mut listed: Vec<String> = all
             .take(LISTED)
@@ -174,6 +174,11 @@ impl LabelSides {
             Some(text) if is_any_of(text, &self.fraud) => EventLabel::Fraud,
             Some(_) => EventLabel::Unknown,
         }
+    }
+
+    /// Whether the meaning of at least one of these values is known. Of no values, nothing is unknown.
+    pub(super) fn knows_any_of(&self, counts: &LabelCounts) -> bool {
+        counts.0.is_empty() || counts.has_any_of(&self.legit) || counts.has_any_of(&self.fraud)
     }
 
     /// The values with their meanings: legitimate ones first, then fraud, then those that are left out.

@@ -17,6 +17,10 @@ pub struct RowNotes {
     /// How many were left out because they do not have the header's columns.
     pub broken: usize,
     rows: usize,
+    /// How many rows were left out because they have no time that can be read, though the file has a column of times.
+    pub without_time: usize,
+    /// The first of them: its number, from 1, and what it has instead.
+    first_without_time: Option<(u64, String)>,
     /// The first broken rows: their numbers, from 1, and what is wrong with them.
     named: Vec<(u64, String)>,
     decoded: Option<DecodedRows>,
@@ -35,6 +39,13 @@ impl RowNotes {
         if self.named.len() < MOST_NAMED {
             self.named.push((number, row.fault.to_string()));
         }
+    }
+
+    /// Notes a row that is left out because `found` is no time.
+    pub(super) fn add_without_time(&mut self, number: u64, found: Option<&str>) {
+        self.without_time += 1;
+        self.first_without_time
+            .get_or_insert_with(|| (number, found.map(shorten_value).unwrap_or_default()));
     }
 
     /// Ends the file; it is refused if too many of its rows are broken, or if none is whole.
@@ -58,6 +69,10 @@ impl RowNotes {
         if self.rows == self.broken {
             return Err(TableError::Empty { path });
         }
+        if self.rows == self.broken + self.without_time {
+            let found = self.first_without_time.map_or(String::new(), |it| it.1);
+            return Err(TableError::NoTimes { path, found });
+        }
         self.decoded = decoded;
         Ok(self)
     }
@@ -76,6 +91,20 @@ impl RowNotes {
                 "{path}: {more} more rows like these were left out."
             ));
         }
+        if let Some((number, found)) = &self.first_without_time {
+            #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+            let percent = 100.0 * self.without_time as f64 / self.rows as f64;
+            let has = if found.is_empty() {
+                "nothing".to_owned()
+            } else {
+                format!("`{found}`")
+            };
+            notes.push(format!(
+                "{path}: {} rows ({percent:.2} %) were left out because their time cannot be read; the first is row {number}, \
+                 which has {has}.",
+                self.without_time
+            ));
+        }
         if let Some(DecodedRows { count, first }) = self.decoded {
             notes.push(format!(
                 "{path}: rows that are not UTF-8 were read as Windows-1252: {count}, the first is row {first}."
@@ -83,4 +112,11 @@ impl RowNotes {
         }
         notes
     }
+}
+
+/// How many characters of a value a note shows.
+const SHOWN: usize = 40;
+
+fn shorten_value(value: &str) -> String {
+    value.chars().take(SHOWN).collect()
 }

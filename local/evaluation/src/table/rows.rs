@@ -77,6 +77,13 @@ impl EventTable<'_> {
                 }
             };
             notes.add_whole();
+            if let Some(place) = places.event_time {
+                let cell = present_value(fields.get(place));
+                if self.columns.read_time(cell).is_none() {
+                    notes.add_without_time(row.number, cell);
+                    continue;
+                }
+            }
             let mut cells: Vec<Cow<'_, str>> = fields.iter().map(Cow::Borrowed).collect();
             for place in &places.decimal_commas {
                 cells[*place] = write_decimal_point(&cells[*place]).into();
