@@ -37,6 +37,8 @@ def test_orders_are_decided_once_whatever_happens_to_the_functions(source, count
         checks = Checks(one, shop).all()
         checks.check_snapshots(200)
         checks.check_counted_once()
+        with one.undisturbed(shop) as url:
+            checks.check_same_as(url)
     ended = one.lambda_service.ended
     print(f"seed {SEED}, {source}: {one.took:.0f} s, {dict(ended)}")
     again = f"again with EVENT_SOURCES_SEED={SEED} pytest tests/python/test_event_sources.py -k {source}"

@@ -10,12 +10,19 @@ import datetime
 import json
 
 from conftest import client
+from event_sources.run import Tables
 
 # What a decision says about the past of its keys depends on the order in which orders came.
-PAST = ("card_", "device_", "ip_", "address_orders", "email_orders", "account_orders", "emails_per", "cards_per", "fraud_per", "linked_", "price_to")
+PAST = (
+    "card_orders", "card_amount", "device_orders", "ip_orders", "address_orders", "email_orders", "account_orders", "emails_per", "cards_per",
+    "fraud_per", "linked_", "price_to_usual",
+)
 COLUMNS = ["order_id", "decision_id", "attempt_id", "effective_outcome", "outcomes", "matched_rules", "decided_at", "label", "label_history"]
 # What the first record of a decision and all others have to agree on.
 TOLD = ["order_id", "effective_outcome", "decided_at", "outcomes"]
+
+
+JUDGED = ["order_id", "decision_id", "effective_outcome", "outcomes", "matched_rules", "variables"]
 
 
 def plain(value):
@@ -26,6 +33,11 @@ def plain(value):
     if kind == "M":
         return {name: plain(one) for name, one in inner.items()}
     return None if kind == "NULL" else inner
+
+
+def present(variables):
+    """The variables that do not depend on what came before."""
+    return {name: value for name, value in variables.items() if not name.startswith(PAST)}
 
 
 def read_decisions(tables, columns=COLUMNS):
@@ -46,7 +58,7 @@ class Checks:
         self.by_order = collections.defaultdict(list)
         for decision in self.decisions:
             self.by_order[decision["order_id"]].append(decision)
-        self.rejected = run.read_rejected()
+        self.rejected = run.read_rejected(run.url)
 
     def expect(self, is_right, sentence):
         if not is_right:
@@ -121,6 +133,26 @@ class Checks:
                 want = wanted.pop(decision["order_id"])
                 self.expect(seen == want, f"{decision['order_id']} sees {seen} orders and frauds of its account instead of {want}")
         self.expect(not wanted, f"not decided: {list(wanted)[:3]}")
+
+    def check_same_as(self, url):
+        """An undisturbed run on other tables decides and rejects the same. What a decision knows of the past of its keys depends
+        on the order in which orders came, and so may its rules; but who knows the same decides the same.
+        """
+        counts = collections.Counter(order_id for order in self.shop.orders for order_id in ids_of(order.body))
+        once = {order_id for order_id, count in counts.items() if count == 1}
+
+        def read(url):
+            return {one["decision_id"]: one for one in read_decisions(Tables(url), JUDGED) if one["order_id"] in once}
+
+        got, want = read(self.run.url), read(url)
+        self.expect(got.keys() == want.keys(), f"decided here or undisturbed, and not in both: {sorted(got.keys() ^ want.keys())[:3]}")
+        for name in got.keys() & want.keys():
+            mine, other = got[name], want[name]
+            self.expect(present(mine["variables"]) == present(other["variables"]), f"{name} has other variables when undisturbed")
+            if mine["variables"] == other["variables"]:
+                self.expect(mine == other, f"{name} is {mine['effective_outcome']} here and {other['effective_outcome']} undisturbed")
+        for_good = [{payload for reason, payload in rejected if reason != "order-changed"} for rejected in (self.rejected, self.run.read_rejected(url))]
+        self.expect(for_good[0] == for_good[1], f"{len(for_good[0])} records are rejected here, {len(for_good[1])} undisturbed")
 
     def check_snapshots(self, count):
         """The stored predictions of so many decisions say the same as the decisions."""

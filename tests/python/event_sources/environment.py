@@ -6,6 +6,8 @@ a time, is frozen when it asks for the next one and there is none, and is replac
 
 import dataclasses
 import json
+import os
+import pathlib
 import queue
 import signal
 import subprocess
@@ -41,11 +43,20 @@ class Ended:
     body: object = None
 
 
+def cpu_seconds(pid):
+    """Seconds that a process has computed; 0 where there is no /proc."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Environment:
     """A process of a function. `freezes`: it is stopped while it has no invocation, as Lambda does."""
 
     def __init__(self, bootstrap, env, log, name="f", freezes=False):
-        self.name, self.freezes, self.is_frozen, self.is_alive = name, freezes, False, True
+        self.name, self.freezes, self.is_frozen, self.is_alive, self.cpu = name, freezes, False, True, 0.0
         self.lock = threading.Lock()
         self.waiting, self.answers, self.ready = queue.Queue(), queue.Queue(), threading.Event()
         self.plan = Plan()
@@ -132,6 +143,7 @@ class Environment:
             if not self.is_alive:
                 return
             self.is_alive = False
+            self.cpu = cpu_seconds(self.process.pid)
             self.process.kill()
         self.process.wait()
         self.waiting.put(None)

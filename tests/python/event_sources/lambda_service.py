@@ -30,6 +30,8 @@ class Pool:
     def __init__(self, name, bootstrap, env, logs, most):
         self.name, self.bootstrap, self.env, self.logs, self.most = name, bootstrap, env, logs, most
         self.idle, self.busy, self.started = [], 0, 0
+        # Seconds that environments which are over have computed.
+        self.cpu = 0.0
         self.lock = threading.Lock()
         # How long invocations took, so that a kill comes in the middle of one.
         self.took = collections.deque([0.5], maxlen=50)
@@ -50,10 +52,13 @@ class Pool:
         with self.lock:
             if environment.is_alive:
                 self.idle.append(environment)
+            else:
+                self.cpu += environment.cpu
 
     def end(self):
         for environment in self.idle:
             environment.end()
+            self.cpu += environment.cpu
 
 
 @dataclasses.dataclass

@@ -42,6 +42,16 @@ class Settings:
     patience: float = 600.0
 
 
+@contextlib.contextmanager
+def serving(fraudstream, home, log):
+    """`fraudstream serve` with its tables in memory and the sample's detector: its address and its process."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with server([fraudstream, "--home", home, "serve", "--memory", "--port", port], f"{url}/_fraudstream/health", log) as process:
+        run(fraudstream, "apply", "config/detector.yaml", env=environment(AWS_ENDPOINT_URL=url), timeout=120)
+        yield url, process
+
+
 class Tables:
     """DynamoDB, whose items are read as its JSON, without an SDK between."""
 
@@ -131,12 +141,7 @@ class Run:
 
     @contextlib.contextmanager
     def started(self):
-        port = free_port()
-        self.url, home = f"http://127.0.0.1:{port}", self.folder / "home"
-        command = [self.fraudstream, "--home", home, "serve", "--memory", "--port", port]
-        with server(command, f"{self.url}/_fraudstream/health", self.folder / "serve.log") as process:
-            self.serve_process = process
-            run(self.fraudstream, "apply", "config/detector.yaml", env=environment(AWS_ENDPOINT_URL=self.url), timeout=120)
+        with serving(self.fraudstream, self.folder / "home", self.folder / "serve.log") as (self.url, self.serve_process):
             self.tables = Tables(self.url)
             self.limited = LimitedCalls(self.url, self.settings.allowed) if self.settings.allowed else None
             servers = [JsonServer(self.answer)] + ([JsonServer(self.limited.answer)] if self.limited else [])
@@ -183,7 +188,7 @@ class Run:
     def send(self, shop):
         """Sends what the shop has and delivers until nothing is left."""
         settings = self.settings
-        pools = {name: Pool(name, self.bootstraps[name], self.env, self.folder, most) for name, most in settings.environments.items()}
+        self.pools = pools = {name: Pool(name, self.bootstraps[name], self.env, self.folder, most) for name, most in settings.environments.items()}
         orders = self.make_orders()
         chargebacks = self.make_queue("chargebacks")
         rules = StreamRules(f"arn:aws:dynamodb:{ACCOUNT}:table/Decisions/stream/2026", "dynamodb", shards=2)
@@ -217,7 +222,8 @@ class Run:
         span, count = self.span(shop), len(shop.orders)
 
         def send(now, order):
-            self.sent[id(order)] = now
+            if order.order_id:
+                self.sent[order.order_id] = now
             if isinstance(source, Stream):
                 source.put(now, order.key, order.body.encode(), order)
             else:
@@ -248,9 +254,19 @@ class Run:
         finally:
             one.end()
 
-    def read_rejected(self):
+    @contextlib.contextmanager
+    def undisturbed(self, shop):
+        """The same orders decided by the command, one after the other, on tables of their own: the address of these."""
+        file = self.folder / "orders.jsonl"
+        file.write_text("".join(f"{order.body}\n" for order in shop.orders))
+        with serving(self.fraudstream, self.folder / "undisturbed", self.folder / "undisturbed.log") as (url, _):
+            run(self.fraudstream, "--endpoint-url", url, "run", "predict", file, timeout=1_000)
+            yield url
+
+    @staticmethod
+    def read_rejected(url):
         """The records under rejected/: class and payload."""
-        s3 = client("s3", self.url)
+        s3 = client("s3", url)
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket="fraudstream", Prefix="rejected/")
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
         records = [json.loads(s3.get_object(Bucket="fraudstream", Key=key)["Body"].read()) for key in keys]

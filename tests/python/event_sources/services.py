@@ -57,9 +57,8 @@ class EventBus:
 
 
 class LimitedCalls:
-    """Calls that are passed on to a server, at most so many a second: those above are throttled, as Amazon does.
-
-    A second is any second: the window slides. `None` passes all on. The times of all calls are kept.
+    """Amazon's service with its quota: at most `limit` calls of GetEventPrediction within any second are passed on to a server,
+    and the others are throttled. Other operations have quotas of their own, which nothing here comes near.
     """
 
     def __init__(self, url, limit):
@@ -68,17 +67,24 @@ class LimitedCalls:
         self.passed, self.throttled = [], []
 
     def answer(self, operation, body):
-        now = time.monotonic()
-        with self.lock:
-            is_full = len(self.passed) >= self.limit and self.passed[-self.limit] > now - 1.0
-            (self.throttled if is_full else self.passed).append(now)
-        if is_full:
+        if operation == "GetEventPrediction" and not self.admit(time.time()):
             return exception("ThrottlingException")
         return call(self.address, "AWSHawksNestServiceFacade", operation, body, self.local)
 
-    def most_in_a_second(self, since=0.0):
-        """The most calls within any second, those that were throttled included, and how many seconds had one above the limit."""
-        calls = sorted(at for at in self.passed + self.throttled if at >= since)
+    def admit(self, now):
+        with self.lock:
+            is_full = len(self.passed) >= self.limit and self.passed[-self.limit] > now - 1.0
+            (self.throttled if is_full else self.passed).append(now)
+        return not is_full
+
+    def per_second(self):
+        """How many calls came in each second of the clock, throttled ones included, without the first and the last second."""
+        counts = collections.Counter(int(at) for at in self.passed + self.throttled)
+        return [count for _, count in sorted(counts.items())][1:-1]
+
+    def most_in_a_second(self):
+        """The most calls within any second, wherever it begins, throttled ones included."""
+        calls = sorted(self.passed + self.throttled)
         most = first = 0
         for last, at in enumerate(calls):
             while calls[first] <= at - 1.0:
