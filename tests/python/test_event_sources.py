@@ -12,7 +12,7 @@ import pytest
 
 from conftest import run
 from event_sources.checks import Checks
-from event_sources.lambda_service import Troubles
+from event_sources.lambda_service import Lambda, Troubles
 from event_sources.run import Run, Settings
 from event_sources.shop import Shop
 
@@ -43,5 +43,23 @@ def test_orders_are_decided_once_whatever_happens_to_the_functions(source, count
     print(f"seed {SEED}, {source}: {one.took:.0f} s, {dict(ended)}")
     again = f"again with EVENT_SOURCES_SEED={SEED} pytest tests/python/test_event_sources.py -k {source}"
     assert not checks.violations, "\n".join([f"{len(checks.violations)} violations; {again}", *checks.violations[:20]])
-    # The test would prove nothing if nothing had happened.
+    # It would prove nothing if nothing had happened.
     assert ended["predict killed"] and ended["predict done"], (again, ended)
+
+
+class Forgetful(Lambda):
+    """Takes a batch whose function was killed for done."""
+
+    def invoke(self, mapping, delivery):
+        failures = super().invoke(mapping, delivery)
+        return [] if delivery.how == "killed" else failures
+
+
+def test_the_checks_find_what_a_forgetful_lambda_loses(simulated, fraudstream, bootstraps, tmp_path):
+    settings = Settings(seed=SEED, source="sqs", troubles=Troubles(killed=500))
+    with Run(settings, fraudstream, bootstraps, tmp_path, Forgetful).started() as one:
+        shop = Shop(simulated / "history.jsonl", simulated / "orders.jsonl", 300, one.dice)
+        one.send(shop)
+        violations = Checks(one, shop).all().violations
+    for kind in ("has 0 decisions", "was not told", "has the label"):
+        assert any(kind in violation for violation in violations), (kind, violations[:10])

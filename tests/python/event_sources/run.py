@@ -133,8 +133,9 @@ def key_of(decision_id):
 class Run:
     """The services and functions of a run, for as long as the block runs."""
 
-    def __init__(self, settings, fraudstream, bootstraps, folder):
+    def __init__(self, settings, fraudstream, bootstraps, folder, lambda_class=Lambda):
         self.settings, self.fraudstream, self.bootstraps, self.folder = settings, fraudstream, bootstraps, folder
+        self.lambda_class = lambda_class
         self.dice = Dice(settings.seed)
         self.bus = EventBus(self.dice, settings.troubles.refused)
         self.queues, self.lambda_service, self.deliveries = {}, None, []
@@ -198,7 +199,7 @@ class Run:
             Mapping(self.decisions, pools["forward"], self.deliveries.append),
         ]
         self.sources = [orders, chargebacks, self.decisions]
-        self.lambda_service = Lambda(mappings, self.dice, settings.troubles, settings.time_out)
+        self.lambda_service = self.lambda_class(mappings, self.dice, settings.troubles, settings.time_out)
         self.began = time.time()
         self.sent = {}
         feeds = sorted([*self.feed_orders(shop, orders), *self.feed_messages(shop, chargebacks)], key=lambda feed: feed[0])
