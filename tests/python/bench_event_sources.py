@@ -77,14 +77,12 @@ def stages(one):
     """How long each order spent where, in seconds: from the record to the outcome, and the parts of that."""
     began, answered, forwarded = {}, {}, {}
     for delivery in one.deliveries:
-        for record in delivery.batch.records:
-            name = record.tag.order_id if hasattr(record.tag, "order_id") else record.tag
-            if not name or delivery.how != "done":
-                continue
-            times = forwarded if isinstance(record.tag, str) else began
-            times.setdefault(name, delivery.began)
-            if times is began:
+        for name in delivery.tags if delivery.how == "done" else []:
+            if delivery.function == "predict":
+                began.setdefault(name, delivery.began)
                 answered.setdefault(name, delivery.answered)
+            elif delivery.function == "forward":
+                forwarded.setdefault(name, delivery.began)
     told = {detail["order_id"]: min(at for at, _ in times) for times in one.bus.told.values() for _, detail in times[:1]}
     sent = {order_id: at for order_id, at in one.sent.items() if order_id in told and order_id in forwarded}
     return {

@@ -50,8 +50,8 @@ def test_orders_are_decided_once_whatever_happens_to_the_functions(source, count
 class Forgetful(Lambda):
     """Takes a batch whose function was killed for done."""
 
-    def invoke(self, mapping, delivery):
-        failures = super().invoke(mapping, delivery)
+    def invoke(self, mapping, batch, delivery):
+        failures = super().invoke(mapping, batch, delivery)
         return [] if delivery.how == "killed" else failures
 
 

@@ -63,10 +63,11 @@ class Pool:
 
 @dataclasses.dataclass
 class Delivery:
-    """One invocation, for whoever measures: when its batch was taken, when it was handed over, and when it was answered."""
+    """One invocation, for whoever measures: when an environment got it, when it was answered, and how."""
 
-    batch: object
-    taken: float
+    function: str
+    # The names of its records.
+    tags: list
     began: float = 0.0
     answered: float = 0.0
     how: str = "refused"
@@ -96,12 +97,13 @@ class Lambda:
         Raises TimeoutError if that is not so by `until`.
         """
         pools = {id(mapping.pool): mapping.pool for mapping in self.mappings}.values()
-        with concurrent.futures.ThreadPoolExecutor(sum(pool.most for pool in pools)) as workers:
-            try:
+        try:
+            with concurrent.futures.ThreadPoolExecutor(sum(pool.most for pool in pools)) as workers:
                 self.deliver_all(collections.deque(feeds), until, workers)
-            finally:
-                for pool in pools:
-                    pool.end()
+        finally:
+            # Not before the workers are done: they give their environments back.
+            for pool in pools:
+                pool.end()
 
     def deliver_all(self, feeds, until, workers):
         with self.changed:
@@ -127,31 +129,30 @@ class Lambda:
     def deliver_ready(self, mapping, now, workers):
         while mapping.pool.has_room() and (batch := mapping.source.take(now)):
             mapping.pool.busy += 1
-            workers.submit(self.deliver, mapping, Delivery(batch, now))
+            workers.submit(self.deliver, mapping, batch)
 
-    def deliver(self, mapping, delivery):
-        failures = None
+    def deliver(self, mapping, batch):
+        failures, delivery = None, Delivery(mapping.pool.name, [record.tag for record in batch.records])
         try:
-            failures = self.invoke(mapping, delivery)
+            failures = self.invoke(mapping, batch, delivery)
         except Exception as error:  # of the driver itself; the loop raises it
             self.broken = error
         with self.changed:
             mapping.pool.busy -= 1
-            mapping.source.answered(time.time(), delivery.batch.ticket, failures)
+            mapping.source.answered(time.time(), batch.ticket, failures)
             self.ended[f"{mapping.pool.name} {delivery.how}"] += 1
             mapping.watch(delivery)
             self.changed.notify()
 
-    def invoke(self, mapping, delivery):
+    def invoke(self, mapping, batch, delivery):
         """The identifiers that failed; None if the invocation did."""
-        what = delivery.batch.what
-        mapping.attempts[what] += 1
-        plan = self.plan(f"{what} attempt {mapping.attempts[what]}", mapping.pool)
+        mapping.attempts[batch.what] += 1
+        plan = self.plan(f"{batch.what} attempt {mapping.attempts[batch.what]}", mapping.pool)
         if plan is None:
             return None
         environment = mapping.pool.take()
         delivery.began = time.time()
-        ended = environment.run(delivery.batch.event, plan)
+        ended = environment.run(batch.event, plan)
         delivery.answered, delivery.how = time.time(), ended.how
         mapping.pool.give_back(environment)
         if ended.how == "not started":

@@ -226,14 +226,15 @@ class Run:
             if order.order_id:
                 self.sent[order.order_id] = now
             if isinstance(source, Stream):
-                source.put(now, order.key, order.body.encode(), order)
+                source.put(now, order.key, order.body.encode(), order.order_id)
             else:
-                source.send(now, order.key, order.body, order)
+                source.send(now, order.key, order.body, order.order_id)
 
         for number, order in enumerate(shop.orders):
-            yield self.began + span * number / count, lambda now, order=order: send(now, order)
-        if isinstance(source, Stream) and self.settings.troubles.killed:
-            yield self.began + span / 2, source.reshard
+            at = self.began + span * number / count
+            if number == count // 2 and self.settings.troubles.killed and isinstance(source, Stream):
+                yield at, source.reshard
+            yield at, lambda now, order=order: send(now, order)
 
     def feed_messages(self, shop, queue):
         """Before, while and after the orders come."""
