@@ -118,7 +118,7 @@ def limit(files, options):
     environments = ENVIRONMENTS | {"predict": RESERVED}
     settings = Settings(
         options.seed, shards=10, factor=10, batch_size=100, environments=environments, time_out=60.0, allowed=ALLOWED,
-        calls_per_second=CALLS_PER_SECOND, patience=3_600,
+        calls_per_second=options.calls_per_second, patience=3_600,
     )
     one, checks = measure(settings, files, count)
     calls = one.limited
@@ -130,7 +130,7 @@ def limit(files, options):
         ("the most calls within any second, wherever it begins", str(calls.most_in_a_second())),
         ("calls in a second of the clock, least and most", str(min(per_second, default=0)), str(max(per_second, default=0))),
     ]
-    print_table(f"limit: {ALLOWED} calls a second; {RESERVED} environments with {CALLS_PER_SECOND} each", rows + verdict_rows(checks))
+    print_table(f"limit: {ALLOWED} calls a second; {RESERVED} environments with {options.calls_per_second} each", rows + verdict_rows(checks))
     return checks.violations
 
 
@@ -150,6 +150,7 @@ def main():
     arguments.add_argument("--only", choices=parts, action="append", help="measure this and not the rest")
     arguments.add_argument("--orders", type=int, default=100_000, help="orders of `kills`; the others have a tenth")
     arguments.add_argument("--rate", type=int, default=200, help="orders a second of `engine`")
+    arguments.add_argument("--calls-per-second", type=int, default=CALLS_PER_SECOND, help="of each environment of `limit`")
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     missing = [path for path in (FRAUDSTREAM, FUNCTIONS / "predict" / "bootstrap") if not path.exists()]
