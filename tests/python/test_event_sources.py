@@ -57,8 +57,8 @@ def test_orders_are_decided_once_whatever_happens_to_the_functions(source, count
 class Forgetful(Lambda):
     """Takes a batch whose function was killed for done."""
 
-    def invoke(self, mapping, batch, delivery):
-        failures = super().invoke(mapping, batch, delivery)
+    def invoke(self, mapping, batch, plan, delivery):
+        failures = super().invoke(mapping, batch, plan, delivery)
         return [] if delivery.how == "killed" else failures
 
 

@@ -106,9 +106,17 @@ class Environment:
                 self.process.send_signal(signal.SIGCONT)
                 self.is_frozen = False
 
+    def starts(self):
+        """Waits until the process asks for its first invocation; False if it ends, or does not ask in time."""
+        end = time.monotonic() + START
+        while not self.ready.wait(0.2):
+            if self.process.poll() is not None or time.monotonic() > end:
+                return False
+        return True
+
     def run(self, event, plan=Plan()):
         """One invocation to its end. After `killed` or `timed out` the environment is over."""
-        if not self.ready.wait(START):
+        if not self.starts():
             self.end()
             return Ended("not started")
         self.plan = plan

@@ -33,7 +33,7 @@ class Pool:
         # Seconds that environments which are over have computed.
         self.cpu = 0.0
         self.lock = threading.Lock()
-        # How long invocations took, so that a kill comes in the middle of one.
+        # How long the last ones took, so that a kill comes in the middle of one.
         self.took = collections.deque([0.5], maxlen=50)
 
     def has_room(self):
@@ -129,27 +129,27 @@ class Lambda:
     def deliver_ready(self, mapping, now, workers):
         while mapping.pool.has_room() and (batch := mapping.source.take(now)):
             mapping.pool.busy += 1
-            workers.submit(self.deliver, mapping, batch)
+            mapping.attempts[batch.what] += 1
+            plan = self.plan(f"{batch.what} attempt {mapping.attempts[batch.what]}", mapping.pool)
+            workers.submit(self.deliver, mapping, batch, plan)
 
-    def deliver(self, mapping, batch):
+    def deliver(self, mapping, batch, plan):
         failures, delivery = None, Delivery(mapping.pool.name, [record.tag for record in batch.records])
         try:
-            failures = self.invoke(mapping, batch, delivery)
+            failures = self.invoke(mapping, batch, plan, delivery) if plan else None
         except Exception as error:  # of the driver itself; the loop raises it
             self.broken = error
         with self.changed:
             mapping.pool.busy -= 1
             mapping.source.answered(time.time(), batch.ticket, failures)
             self.ended[f"{mapping.pool.name} {delivery.how}"] += 1
+            if failures is not None:
+                mapping.pool.took.append(delivery.answered - delivery.began)
             mapping.watch(delivery)
             self.changed.notify()
 
-    def invoke(self, mapping, batch, delivery):
+    def invoke(self, mapping, batch, plan, delivery):
         """The identifiers that failed; None if the invocation did."""
-        mapping.attempts[batch.what] += 1
-        plan = self.plan(f"{batch.what} attempt {mapping.attempts[batch.what]}", mapping.pool)
-        if plan is None:
-            return None
         environment = mapping.pool.take()
         delivery.began = time.time()
         ended = environment.run(batch.event, plan)
@@ -159,7 +159,6 @@ class Lambda:
             raise RuntimeError(f"{mapping.pool.name} does not start: see its log in {mapping.pool.logs}")
         if ended.how != "response":
             return None
-        mapping.pool.took.append(delivery.answered - delivery.began)
         failures = [failure["itemIdentifier"] for failure in ended.body["batchItemFailures"]]
         delivery.how = "failed in part" if failures else "done"
         return failures

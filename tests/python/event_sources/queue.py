@@ -24,7 +24,8 @@ class QueueRules:
     """The settings of the queue and of its event source mapping.
 
     `second` is the length of a second of its timeouts: functions hide what failed for 15 seconds to 12 minutes, which a
-    test does not wait for.
+    test does not wait for. So a message may come again while a slow invocation still has it, which six time-outs of a function
+    avoid on AWS.
     """
 
     arn: str

@@ -102,7 +102,12 @@ class DecisionStream(Stream):
     def is_drained(self):
         return super().is_drained() and time.time() > self.last + SETTLED
 
+    def close(self):
+        if self.file:
+            self.file.close()
+
     def read(self, now):
+        """Puts what was inserted since the last time."""
         if self.file is None:
             if not self.outcomes.exists():
                 return
@@ -180,8 +185,8 @@ class Run:
     def make_queue(self, name, fifo=False):
         rules = QueueRules(
             f"arn:aws:sqs:{ACCOUNT}:{name}", fifo, visibility=6 * self.settings.time_out,
-            # A minute is a second and a half: a message that failed comes again within the run.
-            second=1 / 40,
+            # A minute is three seconds: a message that failed comes again within the run.
+            second=1 / 20,
         )
         self.queues[name] = Queue(rules, name, self.dice)
         return self.queues[name]
@@ -203,7 +208,10 @@ class Run:
         self.began = time.time()
         self.sent = {}
         feeds = sorted([*self.feed_orders(shop, orders), *self.feed_messages(shop, chargebacks)], key=lambda feed: feed[0])
-        self.lambda_service.run(feeds, self.began + settings.patience)
+        try:
+            self.lambda_service.run(feeds, self.began + settings.patience)
+        finally:
+            self.decisions.close()
         self.took = time.time() - self.began
 
     def make_orders(self):
