@@ -139,7 +139,7 @@ def engine(files, options):
     settings = Settings(options.seed, shards=4, factor=2, batch_size=100, environments=ENVIRONMENTS, rate=options.rate, time_out=60.0, patience=3_600)
     one, checks = measure(settings, files, count)
     rows = [(f"{'':<12}", "p50", "p99")] + [(name, *percentiles(values)) for name, values in stages(one).items()]
-    rows += [(f"a call of {name} that leaves it", *percentiles(values)) for name, values in one.dependencies.items()]
+    rows += [(f"a call from {name} to a service", *percentiles(values)) for name, values in one.dependencies.items()]
     print_table(f"engine: {options.rate} orders a second", rows + cost_rows(one, count) + verdict_rows(checks))
     return checks.violations
 
@@ -149,7 +149,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--only", choices=parts, action="append", help="measure this and not the rest")
     arguments.add_argument("--orders", type=int, default=100_000, help="orders of `kills`; the others have a tenth")
-    arguments.add_argument("--rate", type=int, default=200, help="orders a second of `engine`")
+    arguments.add_argument("--rate", type=int, default=100, help="orders a second of `engine`")
     arguments.add_argument("--calls-per-second", type=int, default=CALLS_PER_SECOND, help="of each environment of `limit`")
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()

@@ -69,6 +69,8 @@ class Checks:
         self.check_decided_once()
         self.check_told()
         self.check_labels()
+        for how, count in self.run.lambda_service.ended.items():
+            self.expect(not how.endswith("crashed"), f"{count} times: {how}, see its logs in {self.run.folder}")
         return self
 
     def check_nothing_lost(self):

@@ -37,7 +37,9 @@ class Plan:
 
 @dataclasses.dataclass
 class Ended:
-    """How an invocation ended: `response` and `error` are what the function said; otherwise it said nothing."""
+    """How an invocation ended: `response` and `error` are what the function said. Otherwise it said nothing: `killed` and
+    `timed out` are our doing, and `crashed` is its own.
+    """
 
     how: str
     body: object = None
@@ -66,7 +68,8 @@ class Environment:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_LOG_GROUP_NAME": "g", "AWS_LAMBDA_LOG_STREAM_NAME": "s",
         }
-        with open(log, "a") as output:
+        # The lock, because the process may ask for its first invocation before this is done.
+        with self.lock, open(log, "a") as output:
             self.process = subprocess.Popen([bootstrap], env=env | lambda_env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def make_handler(environment):
@@ -115,7 +118,7 @@ class Environment:
         return True
 
     def run(self, event, plan=Plan()):
-        """One invocation to its end. After `killed` or `timed out` the environment is over."""
+        """One invocation to its end. After `killed`, `timed out` or `crashed` the environment is over."""
         if not self.starts():
             self.end()
             return Ended("not started")
@@ -129,9 +132,12 @@ class Environment:
             try:
                 ended = self.answers.get(timeout=min(max(left, 0.001), 0.5))
             except queue.Empty:
-                if left <= 0 or self.process.poll() is not None:
+                if self.process.poll() is not None:
+                    ended = Ended("crashed")
+                elif left <= 0:
                     ended = Ended("killed" if limit < plan.time_out else "timed out")
-                    self.end()
+        if ended.how in ("crashed", "killed", "timed out"):
+            self.end()
         if plan.loses_answer:
             ended = Ended("killed")
         if plan.loses_answer or plan.kill_when_answered:

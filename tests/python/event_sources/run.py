@@ -194,7 +194,8 @@ class Run:
     def send(self, shop):
         """Sends what the shop has and delivers until nothing is left."""
         settings = self.settings
-        self.pools = pools = {name: Pool(name, self.bootstraps[name], self.env, self.folder, most) for name, most in settings.environments.items()}
+        pools = {name: Pool(name, self.bootstraps[name], self.env, self.folder, most) for name, most in settings.environments.items()}
+        self.pools = pools
         orders = self.make_orders()
         chargebacks = self.make_queue("chargebacks")
         rules = StreamRules(f"arn:aws:dynamodb:{ACCOUNT}:table/Decisions/stream/2026", "dynamodb", shards=2)
@@ -252,7 +253,7 @@ class Run:
             yield at, lambda now, body=body: queue.send(now, "", body)
 
     def decide(self, orders):
-        """Decides orders with an environment that nothing happens to; returns their decisions by order id."""
+        """Decides orders, given as texts, with an environment that nothing happens to."""
         one = Environment(self.bootstraps["predict"], self.env, self.folder / "predict-undisturbed.log")
         source = Queue(QueueRules(f"arn:aws:sqs:{ACCOUNT}:undisturbed"), "undisturbed", self.dice)
         for order in orders:
