@@ -1,20 +1,16 @@
 """Servers for the tests: each on a free loopback port, ready when it answers, ended by its own process id."""
 
 import contextlib
-import http.server
 import json
 import os
 import pathlib
-import queue
 import re
 import socket
 import subprocess
-import threading
 import time
 import types
 import urllib.error
 import urllib.request
-import uuid
 
 import boto3
 import pytest
@@ -84,61 +80,6 @@ def eventually(ask, timeout=60, what=None):
         if time.monotonic() > end:
             pytest.fail(f"not within {timeout} s: {what or ask.__doc__ or ask}; the last answer was {answer!r}", pytrace=False)
         time.sleep(0.25)
-
-
-class Function:
-    """One environment of a function, and Lambda's runtime interface in front of it."""
-
-    def __init__(self, bootstrap, env, log):
-        self.waiting, self.answers = queue.Queue(), queue.Queue()
-        function = self
-
-        class Runtime(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                body = function.waiting.get()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Lambda-Runtime-Aws-Request-Id", str(uuid.uuid4()))
-                self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 60_000))
-                self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:f")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                function.answers.put((self.path.rsplit("/", 1)[-1], body))
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Runtime)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        lambda_env = {
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.server.server_port}", "AWS_LAMBDA_FUNCTION_NAME": "f",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_LOG_GROUP_NAME": "g", "AWS_LAMBDA_LOG_STREAM_NAME": "s",
-        }
-        with open(log, "w") as output:
-            self.process = subprocess.Popen([bootstrap], env=env | lambda_env, stdout=output, stderr=output)
-
-    def invoke(self, event):
-        self.waiting.put(json.dumps(event).encode())
-        kind, body = self.answers.get(timeout=60)
-        assert kind == "response", body
-        return json.loads(body)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def free_port():
@@ -220,7 +161,12 @@ def fraudstream():
 
 @pytest.fixture(scope="session")
 def bootstraps():
-    """The functions as Lambda runs them, by name. One folder after the other, as `sam build` does."""
+    """The functions as Lambda runs them, by name: those in the folder BUILT_FUNCTIONS, which is like `target/lambda`, or built here.
+
+    One folder after the other, as `sam build` does.
+    """
+    if given := os.environ.get("BUILT_FUNCTIONS"):
+        return {name: pathlib.Path(given).resolve() / name / "bootstrap" for name in FUNCTIONS}
     for name in FUNCTIONS:
         run("cargo", "lambda", "build", "--release", "--locked", "--bin", name, cwd=ROOT / "functions" / name)
     return {name: ROOT / "target" / "lambda" / name / "bootstrap" for name in FUNCTIONS}

@@ -17,7 +17,8 @@ import uuid
 
 import pytest
 
-from conftest import Function, lines
+from conftest import lines
+from event_sources.environment import Environment
 
 EARLIER = os.environ.get("EARLIER_FUNCTIONS")
 SEED = 7
@@ -41,7 +42,7 @@ def functions(serve, bootstraps, logs):
 
     def pair(name):
         earlier = pathlib.Path(EARLIER) / name / "bootstrap" if EARLIER else bootstraps[name]
-        both = [Function(path, env, logs / f"{name}-{side}.log") for side, path in (("earlier", earlier), ("now", bootstraps[name]))]
+        both = [Environment(path, env, logs / f"{name}-{side}.log") for side, path in (("earlier", earlier), ("now", bootstraps[name]))]
         started.extend(both)
         return both
 
