@@ -22,13 +22,13 @@ pub(crate) fn format_share(share: &ConfidenceRange) -> String {
     )
 }
 
-/// An amount of money or another large number, with spaces between thousands.
+/// An amount of money or another large number, with a space between thousands at which no line breaks.
 pub(crate) fn format_amount(amount: f64) -> String {
     let digits = format!("{:.0}", amount.abs());
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(' ');
+            text.push('\u{a0}');
         }
         text.push(digit);
     }
@@ -52,8 +52,8 @@ mod tests {
     fn figures_are_read_at_once() {
         for (amount, text) in [
             (0.0, "0"),
-            (999.6, "1 000"),
-            (1_234_567.0, "1 234 567"),
+            (999.6, "1\u{a0}000"),
+            (1_234_567.0, "1\u{a0}234\u{a0}567"),
             (12.0, "12"),
         ] {
             assert_eq!(format_amount(amount), text);

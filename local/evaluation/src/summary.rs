@@ -171,11 +171,11 @@ mod tests {
         );
         assert_eq!(
             texts[2],
-            "Of 10 000 such events, a score of 950 or more (the lowest threshold of the table that calls at most 1 % of \
+            "Of 10\u{a0}000 such events, a score of 950 or more (the lowest threshold of the table that calls at most 1 % of \
              the legitimate events fraud) holds 381, of which 381 are fraud, and lets 95 frauds through."
         );
         assert!(
-            texts[3].starts_with("By money, it finds 4 000 of 5 000 in fraud, 80.0 % ("),
+            texts[3].starts_with("By money, it finds 4\u{a0}000 of 5\u{a0}000 in fraud, 80.0 % ("),
             "{}",
             texts[3]
         );

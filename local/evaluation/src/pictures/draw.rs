@@ -71,7 +71,7 @@ where
             plot.point((0.01, drawn.recall.value), INK)?;
             key.push(("recall at 1 %, with its range", INK));
         }
-        plot.key(&key, false)?;
+        plot.key(&key, HPos::Right)?;
     }
     Ok(())
 }
@@ -103,7 +103,7 @@ where
     let is_enough = |point: &&RocPoint| point.tpr * fraud + point.fpr * legit + 0.5 >= fewest;
     let points = drawn.curve.iter().filter(is_enough);
     plot.line(points.map(|point| (point.tpr, point.precision)), FRAUD)?;
-    plot.key(&[("the model", FRAUD), ("chance", GREY)], true)
+    plot.key(&[("the model", FRAUD), ("chance", GREY)], HPos::Left)
 }
 
 /// Draws how many scores lie in each fortieth of the scale, as a share of their kind, one kind above the other.
@@ -118,7 +118,7 @@ where
     const BAR: f64 = 25.0;
     for (top, fraud, name, colour) in [
         (80, true, "fraud", FRAUD),
-        (375, false, "legitimate", LEGIT),
+        (400, false, "legitimate", LEGIT),
     ] {
         let mut bars = [0_usize; BARS];
         let events = scored.iter().filter(|event| event.fraud == fraud);
@@ -141,7 +141,7 @@ where
             left: 120,
             top,
             right: 1150,
-            bottom: top + 215,
+            bottom: top + 190,
         };
         let score = |score: u32| (f64::from(score), score.to_string());
         let x = Axis {
@@ -264,7 +264,7 @@ where
         ("a group of the events by score", FRAUD),
         ("as expected", GREY),
     ];
-    plot.key(&key, false)
+    plot.key(&key, HPos::Right)
 }
 
 /// The names of the variables that are shown, broken into lines, and the width of the widest.

@@ -75,6 +75,9 @@ pub(super) fn draw_text<B: DrawingBackend>(
 where
     B::ErrorType: 'static,
 {
+    if text.is_empty() {
+        return Ok(());
+    }
     let style = TextStyle::from((FONT, TEXT).into_font())
         .color(&colour)
         .pos(Pos::new(across, down));
@@ -234,18 +237,23 @@ where
         Ok(())
     }
 
-    /// Writes what the colours mean, line by line, right-aligned and ending above the bottom or beginning below the top.
-    pub fn key(&self, lines: &[(&str, RGBColor)], at_top: bool) -> Result<(), DrawError> {
+    /// Writes what the colours mean, line by line above the bottom, at the left or at the right.
+    pub fn key(&self, lines: &[(&str, RGBColor)], side: HPos) -> Result<(), DrawError> {
         const LINE: i32 = 36;
         let count = i32::try_from(lines.len())?;
-        let mut height = if at_top {
-            self.frame.top + LINE / 2
-        } else {
-            self.frame.bottom - count * LINE
+        let mut height = self.frame.bottom - count * LINE - 2 * GAP;
+        let across = match side {
+            HPos::Left => self.frame.left + 2 * GAP,
+            _ => self.frame.right - GAP,
         };
         for (text, colour) in lines {
-            let at = (self.frame.right - GAP, height);
-            draw_text(self.area, text, at, (HPos::Right, VPos::Center), *colour)?;
+            draw_text(
+                self.area,
+                text,
+                (across, height),
+                (side, VPos::Center),
+                *colour,
+            )?;
             height += LINE;
         }
         Ok(())
