@@ -51,7 +51,7 @@ pub(crate) fn render_page(
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\
 <title>Evaluation of {train}</title><style>{STYLE}</style></head><body><h1>Evaluation of a model trained on {train}</h1>\
-<p class=\"summary\">{summary}</p><div class=\"wide\"><table>{headlines}</table></div>\
+<p class=\"summary\">{summary}</p><div class=\"wide facts\"><table>{headlines}</table></div>\
 <h2>Pictures</h2><div class=\"grid\">{figures}</div>{tables}{notes}</body></html>\n",
         train = escape_html(&evaluation.train),
     )

@@ -227,7 +227,7 @@ fn build_subset_row(name: String, part: &SubsetMeasures) -> Vec<String> {
 
 impl fmt::Display for EvaluationResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n", self.summary.join(" "))?;
+        writeln!(f, "{}\n", self.summary.join("\n"))?;
         for (name, value) in self.headlines() {
             writeln!(f, "  {name:<32} {value}")?;
         }

@@ -38,7 +38,7 @@ mod tests {
         for (name, lines) in [
             ("amount", &["amount"][..]),
             ("", &[""]),
-            ("shipping_country_code", &["shipping_", "country_", "code"]),
+            ("shipping_country_code", &["shipping_", "country_code"]),
             ("history of entity", &["history of", "entity"]),
             ("abcdefghijklmnopqrstuvw", &["abcdefghijkl", "mnopqrstuvw"]),
             ("прибыль_магазина", &["прибыль_", "магазина"]),
