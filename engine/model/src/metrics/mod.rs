@@ -409,7 +409,8 @@ mod tests {
             if let Some(entity) = letter.to_digit(10) {
                 events.last_mut().unwrap().entity = Some(u64::from(entity) << 40);
             } else {
-                events.push(RankedEvent::new(-(events.len() as f64), letter == 'F'));
+                let above = u32::try_from(events.len()).unwrap();
+                events.push(RankedEvent::new(-f64::from(above), letter == 'F'));
             }
         }
         Ranking::of_events(events)

@@ -182,13 +182,13 @@ pub(super) fn compute_auc_range(
         return scored(of_fraud.effective, of_legit.effective);
     }
     let effect = (variance / plain).max(1.0) * few;
-    let logit = (value / (1.0 - value)).ln();
+    let log_odds = (value / (1.0 - value)).ln();
     let half = Z * (plain * effect).sqrt() / (value * (1.0 - value));
-    let inverse = |logit: f64| 1.0 / (1.0 + (-logit).exp());
+    let inverse = |log_odds: f64| 1.0 / (1.0 + (-log_odds).exp());
     let delong = ConfidenceRange {
         value,
-        low: inverse(logit - half).min(value),
-        high: inverse(logit + half).max(value),
+        low: inverse(log_odds - half).min(value),
+        high: inverse(log_odds + half).max(value),
     };
     #[expect(clippy::cast_precision_loss, reason = "counts of events")]
     let count = |events: usize| events as f64 / effect;
@@ -257,7 +257,7 @@ fn compute_variance_of_mean(events: &[Placement], mean: f64) -> f64 {
 
 /// Newcombe's range: all areas that differ from the one found by no more than chance would, if they were the true one.
 fn find_score_range(value: f64, fraud: f64, legit: f64) -> ConfidenceRange {
-    let more = (fraud + legit) / 2.0 - 1.0;
+    let more = f64::midpoint(fraud, legit) - 1.0;
     let is_within = |area: f64| {
         let shape = (1.0 - area) / (2.0 - area) + area / (1.0 + area);
         let variance = area * (1.0 - area) * (1.0 + more * shape) / (fraud * legit);

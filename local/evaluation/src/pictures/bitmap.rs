@@ -164,7 +164,6 @@ impl<'a> DrawingBackend for FineBitmap<'a> {
 
     #[expect(
         clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
         clippy::cast_possible_wrap,
         reason = "places on a picture of some thousand pixels"
     )]

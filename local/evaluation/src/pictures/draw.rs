@@ -324,7 +324,7 @@ where
     for (name, importance) in names.iter().zip(importance) {
         let lines = i32::try_from(name.len())?;
         let bottom = top + lines * line + space;
-        let (_, right) = (frame.left, plot.at((importance.share, 0.0)).0);
+        let (right, _) = plot.at((importance.share, 0.0));
         let middle = i32::midpoint(top, bottom);
         let corners = [
             (frame.left + 1, middle - 14),

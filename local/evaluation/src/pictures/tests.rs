@@ -72,7 +72,7 @@ fn no_text_is_clipped() {
             assert!(texts.len() > 3, "{title}");
             for text in texts {
                 let [x, y, em] = ["x", "y", "font-size"]
-                    .map(|name| attribute(text, &format!("{name}")).parse::<f64>().unwrap());
+                    .map(|name| attribute(text, name).parse::<f64>().unwrap());
                 let words = text
                     .split_once('>')
                     .unwrap()
