@@ -2,7 +2,10 @@
 
 use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_frauddetector::types::{ModelTypeEnum, ModelVersionDetail, ModelVersionStatus};
+use aws_sdk_frauddetector::types::{
+    ModelTypeEnum, ModelVersionDetail, ModelVersionStatus, OfiTrainingMetricsValue,
+    TfiTrainingMetricsValue,
+};
 use model::metrics::ConfidenceRange;
 use thiserror::Error;
 
@@ -108,9 +111,13 @@ pub(super) fn find_auc_range(detail: &ModelVersionDetail) -> Option<ConfidenceRa
         .as_ref()?
         .training_metrics_v2
         .as_ref()?;
-    let of_sign_ups = metrics.ofi().and_then(|ofi| ofi.model_performance());
+    let of_sign_ups = metrics
+        .ofi()
+        .and_then(OfiTrainingMetricsValue::model_performance);
     let of_sign_ups = of_sign_ups.and_then(|found| Some((found.auc?, found.uncertainty_range()?)));
-    let of_orders = metrics.tfi().and_then(|tfi| tfi.model_performance());
+    let of_orders = metrics
+        .tfi()
+        .and_then(TfiTrainingMetricsValue::model_performance);
     let of_orders = of_orders.and_then(|found| Some((found.auc?, found.uncertainty_range()?)));
     let (auc, range) = of_sign_ups.or(of_orders)?;
     Some(ConfidenceRange {
