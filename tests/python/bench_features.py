@@ -144,7 +144,7 @@ def measure_ours(binary, folder, data):
             rows.writerow([moment.strftime("%Y-%m-%dT%H:%M:%SZ"), entity[at], *values, int(fraud[at])])
     ran = [binary, "evaluate", path, "--label-delay", "7d", "--json"]
     measured = json.loads(subprocess.run([str(word) for word in ran], check=True, stdout=subprocess.PIPE).stdout)["measures"]
-    return measured["auc"]["value"], measured["recall_at_1_percent_fpr"]
+    return measured["auc"]["value"], measured["recall_at_1_percent_fpr"]["value"]
 
 
 def compare(make, seed, arguments):

@@ -101,9 +101,17 @@ def test_evaluate_needs_nothing_but_the_file(fraudstream, events, tmp_path):
     assert scores[0] == "row,fraud,score,log_odds"
     assert len(scores) - 1 == found["measures"]["events"]
     page = (tmp_path / "report" / "report.html").read_text()
+    auc = found["measures"]["auc"]
+    assert 0 <= auc["low"] <= auc["value"] <= auc["high"] <= 1 and auc["low"] < auc["high"]
+    assert " ".join(found["summary"]) in page.replace("&quot;", '"')
+    assert f"AUC is {auc['value']:.4f} ({auc['low']:.4f} to {auc['high']:.4f})" in page
+    for row in found["measures"]["thresholds"]:
+        for figure in [row["fpr"], row["recall"], row["amount_recall"]]:
+            assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
     assert page.count("<svg") == 5 and "http" not in page.replace("http://www.w3.org/2000/svg", "")
     for name in ["roc", "precision-recall", "scores", "calibration", "importance"]:
         assert (tmp_path / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert int.from_bytes((tmp_path / "report" / f"{name}.png").read_bytes()[16:20]) == 1200
 
 
 def test_evaluate_leaves_out_what_is_neither_fraud_nor_legitimate(fraudstream, tmp_path):

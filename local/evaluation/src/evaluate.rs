@@ -155,6 +155,7 @@ impl Evaluate {
         let model = models.into_newest();
         let bytes = model.to_bytes();
         let mut evaluation = EvaluationResult {
+            summary: Vec::new(),
             train: self.train.display().to_string(),
             test: self.test.as_ref().map(|path| path.display().to_string()),
             divided: match &test {
@@ -182,6 +183,7 @@ impl Evaluate {
             model_bytes: bytes.len(),
             files: Vec::new(),
         };
+        evaluation.summary = evaluation.write_summary();
         evaluation.files = self.write_files(&evaluation, &scored, &model, &bytes)?;
         Ok(evaluation)
     }
@@ -371,6 +373,7 @@ impl Evaluate {
                 log_odds: score.log_odds,
                 score: score.score,
                 fraud,
+                entity: row.entity.map(|entity| FxBuildHasher.hash_one(entity)),
                 amount: price.and_then(|place| model::parse_number(row.values[place]?)),
                 month: row.event_time.and_then(month_of),
                 look_ups: look_ups.fraud_rates(row),

@@ -17,6 +17,7 @@ mod retraining;
 mod rules_only;
 mod score_promise;
 mod split;
+mod summary;
 mod table;
 pub mod text_table;
 mod training;
@@ -24,7 +25,8 @@ mod training;
 pub use error::EvaluateError;
 pub use evaluate::{Evaluate, LabelMaturity};
 pub use files::{FileError, open_file};
-pub use measures::{LookUps, Measures, ScoredEvent};
+pub use format::{format_auc, format_percent};
+pub use measures::{LookUps, Measures, SHOWN_THRESHOLDS, ScoredEvent};
 pub use pictures::PictureError;
 pub use result::EvaluationResult;
 pub use rules_only::{

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
 
-use model::metrics::{ConfidenceRange, Ranking};
+use model::metrics::{ConfidenceRange, RankedEvent, Ranking, ThresholdFigures};
 use model::{EventLabel, EventRow, Variable, VariableType};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use serde::Serialize;
 
 /// A look-up adds this many events with the average fraud rate to its own, so that one fraud is no certainty.
@@ -27,6 +27,8 @@ pub struct ScoredEvent {
     pub score: f64,
     /// Whether it was fraud.
     pub fraud: bool,
+    /// A hash of its entity, if there is one.
+    pub entity: Option<u64>,
     /// Its amount, if there is a column of type PRICE.
     pub amount: Option<f64>,
     /// Its month, `yyyy-mm`.
@@ -38,6 +40,41 @@ pub struct ScoredEvent {
     /// The most severe outcome of the rules of a detector file, by its place among the alarms.
     pub alarm: Option<usize>,
 }
+
+impl ScoredEvent {
+    /// The event as it is ranked by `score`, with a weight of 1.
+    pub(crate) fn ranked_by(&self, score: f64) -> RankedEvent {
+        RankedEvent {
+            entity: self.entity,
+            ..RankedEvent::new(score, self.fraud)
+        }
+    }
+
+    /// An event of which only the log-odds are known.
+    #[cfg(test)]
+    pub(crate) fn of_log_odds(log_odds: f64) -> Self {
+        Self {
+            number: 1,
+            log_odds,
+            score: log_odds,
+            fraud: false,
+            entity: None,
+            amount: None,
+            month: None,
+            look_ups: Vec::new(),
+            seen: Vec::new(),
+            alarm: None,
+        }
+    }
+}
+
+/// The thresholds whose effect is shown: those of Amazon's published table of scores, and some around them.
+pub const SHOWN_THRESHOLDS: [f64; 10] = [
+    990.0, 975.0, 950.0, 900.0, 860.0, 775.0, 700.0, 600.0, 400.0, 200.0,
+];
+
+/// The share of legitimate events that a recommended threshold calls fraud at most.
+const TOLERATED_FALSE_POSITIVES: f64 = 0.01;
 
 /// For each column, how often each of its values was fraud in the training file.
 #[derive(Debug)]
@@ -55,19 +92,28 @@ pub struct Measures {
     pub events: usize,
     /// Fraud among them.
     pub fraud: usize,
-    /// Area under the ROC curve, with its 95 % range.
+    /// How many entities the fraud is of; `None` where events have no entity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraud_entities: Option<usize>,
+    /// Area under the ROC curve. This range and the others are of 95 %, and by entity where events have one.
     pub auc: ConfidenceRange,
     /// Average precision.
     pub average_precision: f64,
     /// The share of fraud found where 1 % of the legitimate events are called fraud.
-    pub recall_at_1_percent_fpr: f64,
+    pub recall_at_1_percent_fpr: ConfidenceRange,
     /// The same, by amount.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub amount_recall_at_1_percent_fpr: Option<f64>,
+    pub amount_recall_at_1_percent_fpr: Option<ConfidenceRange>,
     /// The share of fraud among the events that a team can review.
     pub precision_at_capacity: ReviewCapacity,
     /// The effect of thresholds on the score.
     pub thresholds: Vec<ThresholdEffect>,
+    /// The lowest of these thresholds that calls at most 1 % of the legitimate events fraud, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommended_threshold: Option<f64>,
+    /// The amount of all fraud, if there is a column of type PRICE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraud_amount: Option<f64>,
     /// By month of the event.
     pub months: BTreeMap<String, SubsetMeasures>,
     /// Columns of keys: figures of events whose value training had seen, and of those with a new value.
@@ -83,7 +129,7 @@ pub struct ReviewCapacity {
     /// Events that it can review: 1 % of all.
     pub events: usize,
     /// The share of them that is fraud.
-    pub precision: f64,
+    pub precision: ConfidenceRange,
 }
 
 /// The effect of a threshold: events with at least this score are called fraud.
@@ -91,12 +137,23 @@ pub struct ReviewCapacity {
 pub struct ThresholdEffect {
     /// The threshold.
     pub score: f64,
+    /// How many legitimate events are called fraud.
+    pub legit_called: usize,
     /// The share of legitimate events called fraud.
-    pub fpr: f64,
-    /// The share of fraud among those called fraud.
-    pub precision: f64,
+    pub fpr: ConfidenceRange,
+    /// How many fraudulent events are called fraud.
+    pub fraud_called: usize,
     /// The share of fraud found.
-    pub recall: f64,
+    pub recall: ConfidenceRange,
+    /// The share of fraud among those called fraud; `None` where none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<ConfidenceRange>,
+    /// The amount of the fraud found, if there is a column of type PRICE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount_found: Option<f64>,
+    /// Its share in the amount of all fraud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount_recall: Option<ConfidenceRange>,
 }
 
 /// The figures of a part of the events.
@@ -223,47 +280,105 @@ fn can_be_key(kind: VariableType) -> bool {
 impl Measures {
     /// Measures the scored events of a test file.
     pub fn new(scored: &[ScoredEvent], variables: &[Variable], look_ups: &LookUps) -> Self {
-        let ranking = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud)));
-        let by_score = Ranking::new(scored.iter().map(|event| (event.score, event.fraud)));
+        let ranking =
+            Ranking::of_events(scored.iter().map(|event| event.ranked_by(event.log_odds)));
         let capacity = (scored.len() / 100).max(1);
         let has_amounts = scored.iter().any(|event| event.amount.is_some());
-        let weighted = || {
-            let amount = |event: &ScoredEvent| event.amount.unwrap_or(0.0);
-            Ranking::weighted(
-                scored
-                    .iter()
-                    .map(|event| (event.log_odds, event.fraud, amount(event))),
-            )
+        let nothing = ConfidenceRange {
+            value: 0.0,
+            low: 0.0,
+            high: 1.0,
         };
+        let by_amount = Ranking::of_events(scored.iter().map(|event| RankedEvent {
+            weight: weigh_amount(event),
+            ..event.ranked_by(event.log_odds)
+        }));
+        let amount_recall = by_amount.weight_recall_range_at(0.01);
+        let thresholds = measure_thresholds(scored, has_amounts);
         Self {
             events: scored.len(),
             fraud: ranking.fraud(),
+            fraud_entities: count_fraud_entities(scored),
             auc: ranking.auc_range(),
             average_precision: ranking.average_precision(),
-            recall_at_1_percent_fpr: ranking.recall_at(0.01),
-            amount_recall_at_1_percent_fpr: has_amounts.then(|| weighted().weight_recall_at(0.01)),
+            recall_at_1_percent_fpr: ranking.recall_range_at(0.01),
+            amount_recall_at_1_percent_fpr: amount_recall.filter(|_| has_amounts),
             precision_at_capacity: ReviewCapacity {
                 events: capacity,
-                precision: ranking.precision_at_capacity(capacity),
+                precision: ranking
+                    .precision_range_at_capacity(capacity)
+                    .unwrap_or(nothing),
             },
-            thresholds: [
-                990.0, 975.0, 950.0, 900.0, 860.0, 775.0, 700.0, 600.0, 400.0, 200.0,
-            ]
-            .map(|score| {
-                let point = by_score.point_at(score);
-                ThresholdEffect {
-                    score,
-                    fpr: point.fpr,
-                    precision: point.precision,
-                    recall: point.tpr,
-                }
-            })
-            .to_vec(),
+            recommended_threshold: thresholds
+                .iter()
+                .filter(|effect| effect.fpr.value <= TOLERATED_FALSE_POSITIVES)
+                .map(|effect| effect.score)
+                .next_back(),
+            thresholds,
+            fraud_amount: has_amounts.then(|| {
+                let fraud = scored.iter().filter(|event| event.fraud);
+                fraud.map(weigh_amount).sum()
+            }),
             months: measure_months(scored),
             keys: measure_key_columns(scored, variables, look_ups),
             best_look_up: find_best_look_up(scored, variables),
         }
     }
+
+    /// The effect of the recommended threshold.
+    pub fn recommended_effect(&self) -> Option<&ThresholdEffect> {
+        let score = self.recommended_threshold?;
+        self.thresholds
+            .iter()
+            .find(|effect| effect.score.total_cmp(&score).is_eq())
+    }
+}
+
+/// The amount of an event as a weight: what is missing, or was paid back, weighs nothing.
+fn weigh_amount(event: &ScoredEvent) -> f64 {
+    event.amount.unwrap_or(0.0).max(0.0)
+}
+
+/// How many entities the fraud is of; an event without an entity counts as one.
+fn count_fraud_entities(scored: &[ScoredEvent]) -> Option<usize> {
+    let fraud = || scored.iter().filter(|event| event.fraud);
+    let known: FxHashSet<u64> = fraud().filter_map(|event| event.entity).collect();
+    let without = fraud().filter(|event| event.entity.is_none()).count();
+    (!known.is_empty()).then_some(known.len() + without)
+}
+
+fn measure_thresholds(scored: &[ScoredEvent], has_amounts: bool) -> Vec<ThresholdEffect> {
+    let by_score = Ranking::of_events(scored.iter().map(|event| RankedEvent {
+        weight: weigh_amount(event),
+        ..event.ranked_by(event.score)
+    }));
+    let amount_from = |score: f64| {
+        let found = scored
+            .iter()
+            .filter(|event| event.fraud && event.score >= score);
+        found.map(weigh_amount).sum()
+    };
+    let measure = |score: f64| {
+        let ThresholdFigures {
+            legit_called,
+            fraud_called,
+            fpr,
+            recall,
+            precision,
+            weight_recall,
+        } = by_score.effect_of(score);
+        Some(ThresholdEffect {
+            score,
+            legit_called,
+            fpr: fpr?,
+            fraud_called,
+            recall: recall?,
+            precision,
+            amount_found: has_amounts.then(|| amount_from(score)),
+            amount_recall: weight_recall.filter(|_| has_amounts),
+        })
+    };
+    SHOWN_THRESHOLDS.into_iter().filter_map(measure).collect()
 }
 
 impl SubsetMeasures {

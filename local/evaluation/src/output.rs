@@ -41,7 +41,8 @@ pub(crate) fn write_report(
     model: &Model,
 ) -> Result<Vec<String>, EvaluateError> {
     std::fs::create_dir_all(folder).map_err(io_error_in(folder))?;
-    let curve = Ranking::new(scored.iter().map(|event| (event.log_odds, event.fraud))).curve();
+    let ranked = scored.iter().map(|event| event.ranked_by(event.log_odds));
+    let curve = Ranking::of_events(ranked).curve();
     let mut importance = model.importance();
     importance.retain(|importance| importance.share > 0.0);
     let rules = evaluation
@@ -53,6 +54,7 @@ pub(crate) fn write_report(
         curve: &curve,
         rules: &rules,
         scored,
+        recall: evaluation.measures.recall_at_1_percent_fpr,
         importance: &importance,
     };
     let page = folder.join("report.html");

@@ -4,13 +4,8 @@ use comfy_table::Table as Grid;
 
 use crate::result::EvaluationResult;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:84rem;padding:0 1rem;color:#222}\
-h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p.on{color:#666;margin-top:.2rem}\
-table{border-collapse:collapse}td,th{padding:.2rem 1rem .2rem 0;text-align:right;font-variant-numeric:tabular-nums}\
-td:first-child,th:first-child{text-align:left}tr+tr td{border-top:1px solid #eee}\
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1.5rem}\
-figure{margin:0;border:1px solid #ddd;border-radius:.4rem;padding:.6rem}figure svg{width:100%;height:auto}\
-figcaption{font-weight:600;margin-bottom:.3rem}li{margin:.2rem 0}";
+/// Light, or dark where the reader's screen is: pictures have the same colours, and a rule changes each of them.
+const STYLE: &str = include_str!("page.css");
 
 /// The page with its pictures inside.
 pub(crate) fn render_page(
@@ -18,11 +13,7 @@ pub(crate) fn render_page(
     pictures: &[(&'static str, String)],
 ) -> String {
     let measures = &evaluation.measures;
-    let on = evaluation
-        .test
-        .as_deref()
-        .or(evaluation.divided)
-        .unwrap_or_default();
+    let summary = escape_html(&evaluation.summary.join(" "));
     let headlines = join_rendered(evaluation.headlines(), |(name, value)| {
         let (name, value) = (escape_html(name), escape_html(&value));
         format!("<tr><td>{name}</td><td>{value}</td></tr>")
@@ -58,14 +49,11 @@ pub(crate) fn render_page(
         format!("<h2>Notes</h2><ul>{notes}</ul>")
     };
     format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">\
 <title>Evaluation of {train}</title><style>{STYLE}</style></head><body><h1>Evaluation of a model trained on {train}</h1>\
-<p class=\"on\">measured on {events} events, {fraud} of them fraud ({on})</p><table>{headlines}</table>\
+<p class=\"summary\">{summary}</p><div class=\"wide facts\"><table>{headlines}</table></div>\
 <h2>Pictures</h2><div class=\"grid\">{figures}</div>{tables}{notes}</body></html>\n",
         train = escape_html(&evaluation.train),
-        events = measures.events,
-        fraud = measures.fraud,
-        on = escape_html(on),
     )
 }
 
@@ -90,7 +78,7 @@ fn render_section(title: &str, grid: &Grid) -> String {
         })
         .collect();
     format!(
-        "<h2>{}</h2><table>{header}{body}</table>",
+        "<h2>{}</h2><div class=\"wide\"><table>{header}{body}</table></div>",
         escape_html(title)
     )
 }

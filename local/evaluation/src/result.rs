@@ -6,7 +6,9 @@ use comfy_table::Table as Grid;
 use model::{InferredColumn, TrainingReport};
 use serde::Serialize;
 
-use crate::format::{format_figure, format_percent, to_megabytes};
+use crate::format::{
+    format_amount, format_auc, format_figure, format_percent, format_share, to_megabytes,
+};
 use crate::measures::{Measures, SubsetMeasures, ThresholdEffect};
 use crate::rules_only::RulesOnly;
 use crate::score_promise::{ScorePromise, describe_broken_promises};
@@ -16,6 +18,8 @@ use crate::text_table::build_text_table;
 /// The result of an evaluation.
 #[derive(Debug, Serialize)]
 pub struct EvaluationResult {
+    /// What was measured and how good it is, in sentences.
+    pub summary: Vec<String>,
     /// The training file.
     pub train: String,
     /// The test file; none: a part of the first.
@@ -74,22 +78,19 @@ impl EvaluationResult {
             ..
         } = &self.measures;
         let mut lines = vec![
-            (
-                "AUC",
-                format!("{:.4} ({:.4} to {:.4})", auc.value, auc.low, auc.high),
-            ),
+            ("AUC", format_auc(auc)),
             (
                 "recall at 1 % false positives",
-                format_percent(*recall_at_1_percent_fpr),
+                format_share(recall_at_1_percent_fpr),
             ),
             ("average precision", format!("{average_precision:.3}")),
         ];
         if let Some(recall) = amount_recall_at_1_percent_fpr {
-            lines.push(("the same recall, by amount", format_percent(*recall)));
+            lines.push(("the same recall, by amount", format_share(recall)));
         }
         let capacity = format!(
             "{} of {} events",
-            format_percent(precision_at_capacity.precision),
+            format_share(&precision_at_capacity.precision),
             precision_at_capacity.events
         );
         lines.push(("precision at a review of 1 %", capacity));
@@ -123,18 +124,36 @@ impl EvaluationResult {
     }
 
     pub(crate) fn thresholds_table(&self) -> Grid {
+        let has_amounts = self.measures.fraud_amount.is_some();
         let row = |threshold: &ThresholdEffect| {
-            vec![
+            let mut cells = vec![
                 format!("{:.0}", threshold.score),
-                format_percent(threshold.fpr),
-                format_percent(threshold.recall),
-                format_percent(threshold.precision),
-            ]
+                format_share(&threshold.fpr),
+                threshold.fraud_called.to_string(),
+                format_share(&threshold.recall),
+                threshold
+                    .precision
+                    .as_ref()
+                    .map_or("-".to_owned(), format_share),
+            ];
+            if has_amounts {
+                let (found, recall) = (threshold.amount_found, threshold.amount_recall);
+                cells.push(found.map_or("-".to_owned(), format_amount));
+                cells.push(recall.as_ref().map_or("-".to_owned(), format_share));
+            }
+            cells
         };
-        build_text_table(
-            &["score from", "false positives", "recall", "precision"],
-            self.measures.thresholds.iter().map(row),
-        )
+        let mut header = vec![
+            "score from",
+            "false positives",
+            "fraud found",
+            "recall",
+            "precision",
+        ];
+        if has_amounts {
+            header.extend(["money found", "recall, by amount"]);
+        }
+        build_text_table(&header, self.measures.thresholds.iter().map(row))
     }
 
     pub(crate) fn months_table(&self) -> Grid {
@@ -214,12 +233,7 @@ fn build_subset_row(name: String, part: &SubsetMeasures) -> Vec<String> {
 
 impl fmt::Display for EvaluationResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Measures { events, fraud, .. } = &self.measures;
-        let on = self.test.as_deref().or(self.divided).unwrap_or_default();
-        writeln!(
-            f,
-            "measured on {events} events, {fraud} of them fraud ({on})\n"
-        )?;
+        writeln!(f, "{}\n", self.summary.join("\n"))?;
         for (name, value) in self.headlines() {
             writeln!(f, "  {name:<32} {value}")?;
         }

@@ -75,17 +75,7 @@ mod tests {
     use super::*;
 
     fn scored(score: f64) -> ScoredEvent {
-        ScoredEvent {
-            number: 1,
-            log_odds: score,
-            score,
-            fraud: false,
-            amount: None,
-            month: None,
-            look_ups: Vec::new(),
-            seen: Vec::new(),
-            alarm: None,
-        }
+        ScoredEvent::of_log_odds(score)
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Trains on checked events: cuts them into blocks, searches settings, calibrates, reports, and fits again on all
 //! events.
 
+use std::hash::BuildHasher as _;
 use std::ops::ControlFlow;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::error::TrainingError;
 use super::messages::{Severity, TrainingMessage};
@@ -16,7 +17,7 @@ use crate::dataset::{Dataset, ValueColumn};
 use crate::features::Encoder;
 use crate::hash::{hash_with_salt, mix_bits};
 use crate::maturity::{LabelledEvent, Maturity, UnlabelledTreatment, select_mature_events};
-use crate::metrics::Ranking;
+use crate::metrics::{RankedEvent, Ranking};
 use crate::model::{Encoding, Model, ScoreScale};
 use crate::trees::{Forest, boost};
 
@@ -44,7 +45,7 @@ pub(super) fn fit_model(
         .map(|(log_odds, _)| *log_odds)
         .collect();
     let calibration = measure_scale(trial.held_back_scores(&trial_forest), &legit, curve)?;
-    let ranking = Ranking::new(validated.iter().copied());
+    let ranking = rank_by_entity(dataset, &events[stop_to..], &validated);
     drop(trial);
 
     let (encoder, forest, held_back) =
@@ -71,6 +72,24 @@ pub(super) fn fit_model(
         maturity: blocks.maturity,
     };
     Ok((model, report))
+}
+
+/// Ranks validation events, with their entities, because events of an entity are alike. `validated` are the log-odds of
+/// `events`, each with whether it is fraud.
+fn rank_by_entity(
+    dataset: &Dataset,
+    events: &[LabelledEvent],
+    validated: &[(f64, bool)],
+) -> Ranking {
+    let entity = |event: &LabelledEvent| dataset.entities().text_of_row(event.row as usize);
+    let ranked = events
+        .iter()
+        .zip(validated)
+        .map(|(event, (log_odds, fraud))| RankedEvent {
+            entity: entity(event).map(|entity| FxBuildHasher.hash_one(entity)),
+            ..RankedEvent::new(*log_odds, *fraud)
+        });
+    Ranking::of_events(ranked)
 }
 
 /// With fewer legitimate events than these held back, a scale is measured on the validation block.

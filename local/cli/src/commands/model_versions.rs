@@ -2,7 +2,11 @@
 
 use aws_sdk_frauddetector::Client;
 use aws_sdk_frauddetector::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_frauddetector::types::{ModelTypeEnum, ModelVersionStatus};
+use aws_sdk_frauddetector::types::{
+    ModelTypeEnum, ModelVersionDetail, ModelVersionStatus, OfiTrainingMetricsValue,
+    TfiTrainingMetricsValue,
+};
+use model::metrics::ConfidenceRange;
 use thiserror::Error;
 
 /// The service refuses a call.
@@ -98,4 +102,27 @@ pub(super) fn describe_usage(model: &str, arn: &str) -> String {
     format!(
         "\nits ARN, for AssociatedModels in the detector file: {arn}\nits score in rules: ${model}_insightscore"
     )
+}
+
+/// The area under the ROC curve with its range, of the model types that have one.
+pub(super) fn find_auc_range(detail: &ModelVersionDetail) -> Option<ConfidenceRange> {
+    let metrics = detail
+        .training_result_v2
+        .as_ref()?
+        .training_metrics_v2
+        .as_ref()?;
+    let of_sign_ups = metrics
+        .ofi()
+        .and_then(OfiTrainingMetricsValue::model_performance);
+    let of_sign_ups = of_sign_ups.and_then(|found| Some((found.auc?, found.uncertainty_range()?)));
+    let of_orders = metrics
+        .tfi()
+        .and_then(TfiTrainingMetricsValue::model_performance);
+    let of_orders = of_orders.and_then(|found| Some((found.auc?, found.uncertainty_range()?)));
+    let (auc, range) = of_sign_ups.or(of_orders)?;
+    Some(ConfidenceRange {
+        value: f64::from(auc),
+        low: f64::from(range.lower_bound_value),
+        high: f64::from(range.upper_bound_value),
+    })
 }

@@ -25,21 +25,16 @@ use thiserror::Error;
 use super::CommandError;
 use super::model_versions::{
     RefusedCall, activate_version, create_missing_model, describe_build_error, describe_refusal,
-    describe_usage,
+    describe_usage, find_auc_range,
 };
 use super::output::print_result;
 use super::workspace::WorkspaceArgs;
 use crate::runners::Runners;
-use evaluation::LabelMaturity;
 use evaluation::text_table::build_text_table;
+use evaluation::{LabelMaturity, SHOWN_THRESHOLDS, format_auc, format_percent};
 use local_aws::clients::ACCOUNT;
 use local_aws::dynamodb::Durability;
-
-/// The thresholds that are shown, of the 201 in the answer of the service: those of Amazon's published table of scores,
-/// and some around them.
-const SHOWN_THRESHOLDS: [f32; 12] = [
-    990.0, 975.0, 950.0, 900.0, 860.0, 820.0, 775.0, 740.0, 700.0, 600.0, 400.0, 200.0,
-];
+use model::metrics::ConfidenceRange;
 
 /// Time between two questions to Amazon's service whether the training has ended.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -146,6 +141,9 @@ pub(crate) struct TrainedModel {
     pub arn: String,
     /// Area under the ROC curve of the validation events.
     pub auc: Option<f32>,
+    /// The same with its 95 % range, if the service says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auc_range: Option<ConfidenceRange>,
     /// What scores mean: a row for each of some thresholds, from the highest.
     pub thresholds: Vec<ThresholdMetrics>,
     /// Variables and their importance, most important first.
@@ -531,6 +529,7 @@ fn describe_trained_model(detail: &ModelVersionDetail) -> TrainedModel {
         status: detail.status.clone().unwrap_or_default(),
         arn: detail.arn.clone().unwrap_or_default(),
         auc: metrics.and_then(|metrics| metrics.auc),
+        auc_range: find_auc_range(detail),
         thresholds: metrics
             .map(|metrics| select_thresholds(metrics.metric_data_points().iter().map(point)))
             .unwrap_or_default(),
@@ -542,31 +541,28 @@ fn describe_trained_model(detail: &ModelVersionDetail) -> TrainedModel {
 /// The rows of the thresholds that are shown, from the highest.
 fn select_thresholds(rows: impl Iterator<Item = ThresholdMetrics>) -> Vec<ThresholdMetrics> {
     let mut shown: Vec<ThresholdMetrics> = rows
-        .filter(|row| SHOWN_THRESHOLDS.contains(&row.threshold))
+        .filter(|row| SHOWN_THRESHOLDS.contains(&f64::from(row.threshold)))
         .collect();
     shown.sort_by(|a, b| b.threshold.total_cmp(&a.threshold));
     shown
 }
 
-fn format_percent(share: f32) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
 impl fmt::Display for TrainedModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}: {}", self.model, self.version, self.status)?;
-        if let Some(auc) = self.auc {
+        let auc = self.auc.map(|auc| format!("{auc:.4}"));
+        if let Some(auc) = self.auc_range.as_ref().map(format_auc).or(auc) {
             writeln!(
                 f,
-                "AUC {auc:.4} on the newest events, which it was not trained on"
+                "AUC {auc} on the newest events, which it was not trained on"
             )?;
         }
         let row = |row: &ThresholdMetrics| {
             vec![
                 format!("{:.0}", row.threshold),
-                format_percent(row.fpr),
-                format_percent(row.tpr),
-                format_percent(row.precision),
+                format_percent(row.fpr.into()),
+                format_percent(row.tpr.into()),
+                format_percent(row.precision.into()),
             ]
         };
         let header = ["score from", "false positives", "recall", "precision"];

@@ -75,6 +75,7 @@ fn measured(detector: &MeasuredDetector) -> RulesOnly {
                 log_odds: f64::from(number),
                 score: 0.0,
                 fraud: event.row.label == model::EventLabel::Fraud,
+                entity: None,
                 amount: None,
                 month: None,
                 look_ups: Vec::new(),
