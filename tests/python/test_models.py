@@ -255,7 +255,7 @@ def test_evaluate_takes_odd_files(fraudstream, tmp_path, text, note):
     (rows(lambda number, row: [row[0], row[1], "", "", "", row[5]]), "Dataset must contain at least 1 variables suitable for training."),
     (rows(lambda number, row: [row[0], row[1], "1", "a", "same", row[5]]), "Dataset must contain at least 1 variables suitable for training."),
     (rows(lambda number, row: row if number % 2 else row[:4]), "rows do not have the 6 columns of the header (the first is row 1)"),
-    (rows(put(1, lambda number: "" if number % 9 == 0 else f"2026-01-{number % 28 + 1:02}")), "EVENT_TIMESTAMP with missing values"),
+    (rows(put(1, lambda number: "" if number % 9 == 0 else f"2026-01-{number % 28 + 1:02}")), "the time of 334 of 3000 rows cannot be read (the first is row 1, which has ``); name another column with --timestamp"),
     ("PK\x03\x04 and so on", "a ZIP or Excel file; unpack it, or save it as CSV"),
     ("", "the file is empty"),
 ], ids=["legit", "fraud", "unlabelled", "nothing", "constant", "cut", "times", "zip", "empty"])

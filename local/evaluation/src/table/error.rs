@@ -139,14 +139,20 @@ pub enum TableError {
         /// The file.
         path: String,
     },
-    /// No row has a time that can be read.
+    /// Too many rows have no time that can be read.
     #[error(
-        "{path}: the time of no row can be read, such as `{found}`; name another column with --timestamp, or --timestamp none"
+        "{path}: the time of {unread} of {rows} rows cannot be read (the first is row {first}, which has `{found}`); name another column with --timestamp, or --timestamp none"
     )]
-    NoTimes {
+    Times {
         /// The file.
         path: String,
-        /// What the first row has instead.
+        /// How many.
+        unread: usize,
+        /// Of how many.
+        rows: usize,
+        /// The first, from 1.
+        first: u64,
+        /// What it has instead.
         found: String,
     },
     /// A test file whose label has other words than the first file.

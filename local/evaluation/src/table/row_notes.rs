@@ -69,9 +69,17 @@ impl RowNotes {
         if self.rows == self.broken {
             return Err(TableError::Empty { path });
         }
-        if self.rows == self.broken + self.without_time {
-            let found = self.first_without_time.map_or(String::new(), |it| it.1);
-            return Err(TableError::NoTimes { path, found });
+        if self.without_time as f64 > MOST_BROKEN * self.rows as f64
+            && self.without_time > 1
+            && let Some((first, found)) = self.first_without_time
+        {
+            return Err(TableError::Times {
+                path,
+                unread: self.without_time,
+                rows: self.rows,
+                first,
+                found,
+            });
         }
         self.decoded = decoded;
         Ok(self)
@@ -94,14 +102,9 @@ impl RowNotes {
         if let Some((number, found)) = &self.first_without_time {
             #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
             let percent = 100.0 * self.without_time as f64 / self.rows as f64;
-            let has = if found.is_empty() {
-                "nothing".to_owned()
-            } else {
-                format!("`{found}`")
-            };
             notes.push(format!(
                 "{path}: {} rows ({percent:.2} %) were left out because their time cannot be read; the first is row {number}, \
-                 which has {has}.",
+                 which has `{found}`.",
                 self.without_time
             ));
         }
