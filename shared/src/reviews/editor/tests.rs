@@ -87,7 +87,12 @@ fn a_case_goes_its_way() {
             ["ok", "order#o-1#1#verdict#1: block", "nothing to do"].as_slice(),
         ),
         (
-            &["10:00 ana block", "10:01 ana claim", "10:02 bo block", "10:03 bo claim"],
+            &[
+                "10:00 ana block",
+                "10:01 ana claim",
+                "10:02 bo block",
+                "10:03 bo claim",
+            ],
             &[
                 "ana has not claimed order `O-1`; claim it first: `fraudstream review claim O-1 --as ana`",
                 "ok",
@@ -96,7 +101,13 @@ fn a_case_goes_its_way() {
             ],
         ),
         (
-            &["10:00 ana claim", "10:15 ana block", "10:15 bo claim", "10:16 ana release", "10:17 BO approve"],
+            &[
+                "10:00 ana claim",
+                "10:15 ana block",
+                "10:15 bo claim",
+                "10:16 ana release",
+                "10:17 BO approve",
+            ],
             &[
                 "ok",
                 "the claim of ana on order `O-1` expired at 2026-06-01T10:15:00Z; look at it again and claim it: \
@@ -107,8 +118,16 @@ fn a_case_goes_its_way() {
             ],
         ),
         (
-            &["10:00 ana claim", "10:10 ana claim", "10:20 ana escalate", "10:21 ana claim", "10:22 bo claim", "10:23 bo note",
-              "10:24 bo block", "10:25 ana block"],
+            &[
+                "10:00 ana claim",
+                "10:10 ana claim",
+                "10:20 ana escalate",
+                "10:21 ana claim",
+                "10:22 bo claim",
+                "10:23 bo note",
+                "10:24 bo block",
+                "10:25 ana block",
+            ],
             &[
                 "ok",
                 "ok",
@@ -122,8 +141,16 @@ fn a_case_goes_its_way() {
             ],
         ),
         (
-            &["10:00 ana claim", "10:05 x sla", "10:15 x sla", "10:16 x sla", "10:20 cleo appeal", "10:21 cleo appeal",
-              "10:22 ana claim", "10:23 ana approve"],
+            &[
+                "10:00 ana claim",
+                "10:05 x sla",
+                "10:15 x sla",
+                "10:16 x sla",
+                "10:20 cleo appeal",
+                "10:21 cleo appeal",
+                "10:22 ana claim",
+                "10:23 ana approve",
+            ],
             &[
                 "ok",
                 "order `O-1` is claimed by ana until 2026-06-01T10:15:00Z",
@@ -136,7 +163,12 @@ fn a_case_goes_its_way() {
             ],
         ),
         (
-            &["10:00 ana release", "10:01 ana escalate", "10:02 x overflow", "10:03 ana note"],
+            &[
+                "10:00 ana release",
+                "10:01 ana escalate",
+                "10:02 x overflow",
+                "10:03 ana note",
+            ],
             &[
                 "nothing to do",
                 "ana has not claimed order `O-1`; claim it first: `fraudstream review claim O-1 --as ana`",
