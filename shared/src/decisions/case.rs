@@ -1,9 +1,6 @@
 //! What people did with a decision, as it is stored: the attribute `review` of its item.
 
-use mapping::ReviewSettings;
 use serde::{Deserialize, Serialize};
-
-use super::decision::Decision;
 
 /// The case of a decision. Whether it is open is not stored here: it is while the decision is in a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,20 +82,6 @@ pub struct Stake {
 }
 
 impl Stake {
-    /// What is at stake with the order of a decision.
-    pub fn of_decision(settings: &ReviewSettings, decision: &Decision) -> Self {
-        let variable = settings.amount.as_ref();
-        let amount = variable.and_then(|name| decision.variables.get(name.as_str()));
-        let verdict = &decision.verdict;
-        Self {
-            amount: amount.map_or(0.0, |amount| parse_amount(amount)),
-            risk: settings.risk(
-                verdict.scores.values().copied(),
-                verdict.matched_rules.iter().map(|it| it.rule_id.as_str()),
-            ),
-        }
-    }
-
     /// The loss that is expected without a verdict: money times risk. Of an appeal it is all of the money, because a person says
     /// that the decision is wrong.
     pub fn loss(self, is_appeal: bool) -> f64 {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use event::{EventId, Revision, Timestamp};
-use mapping::{DataQualityProblem, HashedKeys, MappedOrder, Mapping, SeenLinks};
+use mapping::{DataQualityProblem, HashedKeys, MappedOrder, Mapping, ReviewSettings, SeenLinks};
 use serde::{Deserialize, Serialize};
 
-use super::case::{ReviewCase, Stake};
+use super::case::{ReviewCase, Stake, parse_amount};
 use super::form::{FORM, check_form, first_form};
-use super::key::{ItemKey, entity_key, queue_key, queue_place, read_revision, review_shard};
+use super::key::{
+    APPEALS, ItemKey, entity_key, queue_key, queue_place, read_revision, review_shard,
+};
 use super::outcomes::{AppliedOverride, Outcomes};
 use super::verdict::ServiceVerdict;
 use crate::failure::Failure;
@@ -205,8 +207,22 @@ impl Decision {
     pub fn queue_entry(&self, mapping: &Mapping, queue: &str) -> (String, String) {
         let key = queue_key(&self.event_type, queue, review_shard(&self.event_id));
         let (time, id, revision) = (&self.event_timestamp, &self.event_id, self.revision);
-        let loss = Stake::of_decision(mapping.review(), self).loss(queue == super::APPEALS);
+        let loss = self.stake(mapping.review()).loss(queue == APPEALS);
         (key, queue_place(loss, &format!("{time}#{id}#{revision}")))
+    }
+
+    /// What is at stake with its order.
+    fn stake(&self, settings: &ReviewSettings) -> Stake {
+        let variable = settings.amount.as_ref();
+        let amount = variable.and_then(|name| self.variables.get(name.as_str()));
+        let rules = self.verdict.matched_rules.iter();
+        Stake {
+            amount: amount.map_or(0.0, |amount| parse_amount(amount)),
+            risk: settings.risk(
+                self.verdict.scores.values().copied(),
+                rules.map(|rule| rule.rule_id.as_str()),
+            ),
+        }
     }
 
     /// Whether its case waits for people.

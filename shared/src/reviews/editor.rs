@@ -4,8 +4,8 @@ use event::Timestamp;
 use mapping::{Mapping, VerdictEffect};
 use thiserror::Error;
 
-use super::verdict::{Verdict, VerdictCause};
-use super::{CaseText, PersonName};
+use super::names::{CaseText, PersonName};
+use super::verdict::{Lapse, Verdict, VerdictCause};
 use crate::decisions::{APPEALS, CaseAction, CaseClaim, CaseEntry, Decision, ReviewCase};
 
 /// The most entries in the history of a case: with texts of the greatest length they fit into an item.
@@ -102,15 +102,6 @@ pub struct CaseChange {
     pub queue: QueueChange,
     /// The verdict that closes it.
     pub verdict: Option<Verdict>,
-}
-
-/// Why a case is closed although nobody decided it, and with which outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lapse {
-    /// Why.
-    pub cause: VerdictCause,
-    /// The outcome that the shop acts on from then on.
-    pub outcome: String,
 }
 
 /// What becomes of the case of a decision. Each function gives `None` where nothing has to be written, because it is so

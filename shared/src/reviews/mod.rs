@@ -17,9 +17,9 @@ mod table;
 mod verdict;
 mod verdict_labels;
 
-pub use editor::{CaseChange, CaseEditor, Lapse, QueueChange, Refusal};
+pub use editor::{CaseChange, CaseEditor, Edited, QueueChange, Refusal};
 pub use names::{CaseText, InvalidText, PersonName};
 pub use queue::WaitingCase;
 pub use settlement::{Settlement, plan_settlement};
 pub use table::{ReviewError, Reviews};
-pub use verdict::{Recheck, Verdict, VerdictCause, parse_verdict};
+pub use verdict::{Lapse, Recheck, Verdict, VerdictCause, parse_verdict};

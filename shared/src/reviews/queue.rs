@@ -131,7 +131,7 @@ impl Reviews {
                 is_read: false,
             })
             .collect();
-        let page = (2 * most / shards.len().max(1)).clamp(8, 500);
+        let page = (most / shards.len().max(1)).saturating_mul(2).clamp(8, 500);
         loop {
             let places = shards.iter().flat_map(|shard| &shard.found);
             let mut places: Vec<&str> = places.map(|case| case.place.as_str()).collect();

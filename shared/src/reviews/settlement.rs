@@ -3,9 +3,8 @@
 use event::Timestamp;
 use mapping::ReviewSettings;
 
-use super::editor::Lapse;
 use super::queue::WaitingCase;
-use super::verdict::VerdictCause;
+use super::verdict::{Lapse, VerdictCause};
 
 /// What becomes of the cases that wait.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@ use event::hash::short_hash;
 use mapping::Mapping;
 use serde::{Deserialize, Serialize};
 
-use super::{CaseText, Lapse, PersonName};
+use super::names::{CaseText, PersonName};
 use crate::decisions::{APPEALS, Decision, FORM, ItemKey, check_form};
 use crate::failure::Failure;
 use crate::items::Item;
@@ -23,6 +23,15 @@ pub enum VerdictCause {
     Sla,
     /// There were more cases than people can decide.
     Overflow,
+}
+
+/// Why a case is closed although nobody decided it, and with which outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lapse {
+    /// Why.
+    pub cause: VerdictCause,
+    /// The outcome that the shop acts on from then on.
+    pub outcome: String,
 }
 
 /// A verdict on a decision: the outcome that the shop acts on from then on.

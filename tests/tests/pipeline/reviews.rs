@@ -11,8 +11,8 @@ use shared::batch::Batcher;
 use shared::decisions::{APPEALS, Decision};
 use shared::mapping::Mapping;
 use shared::reviews::{
-    CaseChange, CaseEditor, CaseText, PersonName, Refusal, ReviewError, Reviews, Verdict,
-    VerdictCause, plan_settlement,
+    CaseEditor, CaseText, Edited, PersonName, ReviewError, Reviews, Verdict, VerdictCause,
+    plan_settlement,
 };
 
 use crate::world::{MAPPING, World, now, order, orders};
@@ -24,8 +24,6 @@ struct Desk {
     pipeline: Pipeline,
     now: Timestamp,
 }
-
-type Edited = Result<Option<CaseChange>, Refusal>;
 
 impl Desk {
     fn new(world: &World) -> Self {
@@ -393,6 +391,11 @@ async fn queues_are_read_by_loss_however_many_wait() {
         let got = desk.waiting(most).await;
         assert_eq!(got, want[..most.min(300)], "{most}");
     }
+    // A list of ten asks each shard of both queues once, and a few of them twice.
+    let before = world.faults.count_calls("Query");
+    desk.waiting(10).await;
+    let calls = world.faults.count_calls("Query") - before;
+    assert!((16..=24).contains(&calls), "{calls}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use shared::batch::Batcher;
 use shared::decisions::{APPEALS, Decision};
 use shared::labels;
 use shared::mapping::{Mapping, VerdictEffect};
-use shared::reviews::{CaseEditor, Refusal, ReviewError, Reviews, WaitingCase};
+use shared::reviews::{CaseEditor, Edited, ReviewError, Reviews, WaitingCase};
 
 use super::VerdictKind;
 use crate::commands::CommandError;
@@ -79,7 +79,7 @@ impl<'a> Desk<'a> {
     pub(super) async fn change(
         &self,
         decision: &Decision,
-        edit: impl Fn(CaseEditor<'_>) -> Result<Option<shared::reviews::CaseChange>, Refusal>,
+        edit: impl Fn(CaseEditor<'_>) -> Edited,
     ) -> Result<Decision, ReviewError> {
         let key = decision.key();
         self.reviews
@@ -160,7 +160,7 @@ impl<'a> Desk<'a> {
         };
         let others = self
             .reviews
-            .waiting(&self.mapping, &queues, room + 1, self.now)
+            .waiting(&self.mapping, &queues, room.saturating_add(1), self.now)
             .await?;
         let is_over_capacity = most.is_some() && others.len() > room;
         cases.extend(others.into_iter().take(room));
