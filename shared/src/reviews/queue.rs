@@ -1,5 +1,6 @@
 //! The cases that wait, the largest expected loss first.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -43,7 +44,7 @@ pub struct WaitingCase {
     pub amount: f64,
     /// Its risk, from 0 to 1.
     pub risk: f64,
-    /// The loss that is expected without a verdict, as far as the order can still be stopped.
+    /// The loss that is expected without a verdict; nothing of it can be saved any more if the order is shipped.
     pub expected_loss: f64,
     /// Until when the order can be stopped; `None` if that is not known.
     pub stoppable_until: Option<Timestamp>,
@@ -58,6 +59,14 @@ pub struct WaitingCase {
     /// The hashes of the order's keys, by the name of the key.
     #[serde(skip)]
     pub keys: HashedKeys,
+}
+
+impl WaitingCase {
+    /// Orders cases by what a verdict can save: what can still be stopped first, then the larger expected loss.
+    pub fn compare_savings(&self, other: &Self) -> Ordering {
+        let shipped = self.is_shipped.cmp(&other.is_shipped);
+        shipped.then(other.expected_loss.total_cmp(&self.expected_loss))
+    }
 }
 
 /// What is read of the decision of a case: not all of it, because a list has many.
@@ -270,11 +279,7 @@ fn read_case(mapping: &Mapping, item: Item, now: Timestamp) -> Result<WaitingCas
         is_appeal,
         amount: stake.amount,
         risk: stake.risk,
-        expected_loss: if is_shipped {
-            0.0
-        } else {
-            stake.loss(is_appeal)
-        },
+        expected_loss: stake.loss(is_appeal),
         stoppable_until,
         is_shipped,
         due: sla.and_then(|sla| after(&waiting_since, sla.within.millis() / 1000)),

@@ -16,7 +16,7 @@ use crate::printable::printable_value;
 /// The order of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ListOrder {
-    /// The largest expected loss that can still be stopped first.
+    /// What can still be stopped first, the largest expected loss before others.
     Loss,
     /// What is shipped, or closed without a verdict, first.
     Time,
@@ -125,7 +125,7 @@ impl NextArgs {
     }
 }
 
-/// Sorts cases; what is equal is sorted by loss, then by time, then by risk.
+/// Sorts cases; what is equal is sorted by what a verdict can save, then by time, then by risk.
 fn sort_cases(cases: &mut [WaitingCase], order: ListOrder) {
     let time = |case: &WaitingCase| {
         let open_until = case.stoppable_until.filter(|_| !case.is_shipped);
@@ -133,7 +133,7 @@ fn sort_cases(cases: &mut [WaitingCase], order: ListOrder) {
         ends.map(Timestamp::epoch_millis).min().unwrap_or(i64::MAX)
     };
     cases.sort_by(|a, b| {
-        let loss = b.expected_loss.total_cmp(&a.expected_loss);
+        let loss = a.compare_savings(b);
         let soonest = time(a).cmp(&time(b));
         let risk = b.risk.total_cmp(&a.risk);
         match order {

@@ -35,7 +35,7 @@ struct Stats {
     escalated: usize,
     /// Cases that wait although their time is over; `review settle` closes them.
     past_due: usize,
-    /// The expected loss of all that waits.
+    /// The expected loss of all that waits and can still be stopped.
     expected_loss: f64,
     /// Verdicts of people on the day, by person and outcome.
     verdicts: BTreeMap<String, BTreeMap<String, usize>>,
@@ -83,7 +83,9 @@ impl Stats {
         self.claimed += usize::from(case.claim.is_some());
         self.escalated += usize::from(case.escalated_by.is_some());
         self.past_due += usize::from(case.due.is_some_and(|due| due <= desk.now));
-        self.expected_loss += case.expected_loss;
+        if !case.is_shipped {
+            self.expected_loss += case.expected_loss;
+        }
     }
 
     fn count_verdict(&mut self, verdict: &Verdict) {
@@ -118,7 +120,7 @@ impl fmt::Display for Stats {
         };
         writeln!(
             f,
-            "waiting     {all}{outcomes}, expected loss {:.2}",
+            "waiting     {all}{outcomes}, expected loss that can be stopped {:.2}",
             self.expected_loss
         )?;
         writeln!(
