@@ -412,7 +412,7 @@ async fn what_waits_too_long_and_what_finds_no_room_is_closed_without_a_label() 
     three.claim(&all[1], "ana").await.unwrap();
     assert_eq!(
         settle(&three).await,
-        [("o-0", "approve"), ("o-3", "approve"), ("o-4", "approve")].map(own)
+        [("o-3", "approve"), ("o-0", "approve"), ("o-4", "approve")].map(own)
     );
     assert_eq!(three.waiting(9).await, ["o-5", "o-2", "o-1"]);
     assert!(settle(&three).await.is_empty());
