@@ -36,7 +36,7 @@ pub(crate) struct ReviewSection {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SlaSection {
-    #[serde(deserialize_with = "read_duration")]
+    #[serde(default, deserialize_with = "read_duration")]
     within: Option<Window>,
     then: OutcomeName,
 }
@@ -400,7 +400,7 @@ mod tests {
             ),
             (
                 "{sla: {review: {then: approve}}}",
-                "17:26: missing field `within`",
+                "17:26: an entry of `sla` needs `within`, such as 4h",
             ),
             (
                 "{block: {outcome: deny, label: fraud}}",
