@@ -35,6 +35,7 @@ bench: ## Measure: the crates, then the command and the functions as a whole
 	.venv/tools/bin/python tests/python/bench_scale.py --functions target/release
 	.venv/tools/bin/python tests/python/bench_demo.py
 	.venv/tools/bin/python tests/python/bench_event_sources.py
+	.venv/tools/bin/python tests/python/bench_reviews.py
 	.venv/model/bin/python tests/python/bench_features.py
 
 lint: ## Format, clippy, documentation, the arrows that no crate may draw, and licences of dependencies

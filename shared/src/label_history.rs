@@ -157,19 +157,19 @@ impl LabelHistory {
             .extend(other.seen.iter().map(|(id, time)| (id.clone(), *time)));
     }
 
-    /// Whether a label was received after the decision was begun, which closes its review.
+    /// Whether a label was received since a time, that of the decision or of an appeal, which closes its case.
     ///
-    /// A label that was known before does not close it, because the decision asked for a review in spite of that label.
+    /// A label that was known before does not close it, because the decision or the appeal came in spite of that label.
     /// Nor does a message that changes no label. Only stored values are used, so that all functions that apply labels
     /// close the same reviews, however often they run.
-    pub(crate) fn has_verdict_since(&self, decided_at: &str) -> bool {
-        let Ok(decided) = Timestamp::parse(decided_at) else {
+    pub(crate) fn has_verdict_since(&self, time: &str) -> bool {
+        let Ok(since) = Timestamp::parse(time) else {
             return false;
         };
         let mut seen = self.seen.iter();
         seen.any(|(id, time)| {
             let entry = self.labels.get(id);
-            *time >= decided.epoch_millis() && entry.is_some_and(|entry| entry.label.is_some())
+            *time >= since.epoch_millis() && entry.is_some_and(|entry| entry.label.is_some())
         })
     }
 

@@ -1,8 +1,8 @@
 //! What the functions of fraudstream share.
 //!
 //! An order arrives as a [`records::Record`], is mapped to a [`mapping::MappedOrder`], gets a prediction, and is stored as a
-//! [`decisions::Decision`]. [`batch`] runs the records of an invocation, and [`labels`] applies what becomes known of an
-//! order later. All calls of AWS go through AWS's own clients; which backend is behind a client is decided where it is
+//! [`decisions::Decision`]. [`batch`] runs the records of an invocation, [`labels`] applies what becomes known of an
+//! order later, and [`reviews`] is what people decide. All calls of AWS go through AWS's own clients; which backend is behind a client is decided where it is
 //! built.
 //!
 //! What needs no client is in the crates `mapping` and `event`, and is re-exported here.
@@ -21,6 +21,7 @@ pub mod labels;
 pub mod profiles;
 pub mod queue_backoff;
 pub mod rejected;
+pub mod reviews;
 pub mod settings;
 pub mod telemetry;
 

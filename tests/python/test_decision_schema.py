@@ -1,4 +1,4 @@
-"""The detail of decisions on EventBridge is what docs/schemas says."""
+"""The details of decisions and verdicts on EventBridge are what docs/schemas says."""
 
 import copy
 import json
@@ -14,10 +14,13 @@ EXAMPLE = json.loads((SCHEMAS / "fraud-decision-1.example.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
-def test_the_schema_is_one_and_the_example_is_valid():
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    VALIDATOR.validate(EXAMPLE)
-    assert set(EXAMPLE) == set(SCHEMA["properties"]) == set(SCHEMA["required"])
+@pytest.mark.parametrize("name", ["fraud-decision-1", "decision-reviewed-1"])
+def test_the_schema_is_one_and_the_example_is_valid(name):
+    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
+    example = json.loads((SCHEMAS / f"{name}.example.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(example)
+    assert set(example) == set(schema["properties"]) == set(schema["required"])
 
 
 @pytest.mark.parametrize("field, value", [

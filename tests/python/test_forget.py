@@ -83,7 +83,7 @@ def shop(home, tmp_path):
 
 def test_a_customer_is_forgotten(shop):
     counts = {
-        "events": 2, "predictions": 2, "labels": 2, "decisions": 2, "list_entries": 0, "rejected_objects": 1,
+        "events": 2, "predictions": 2, "labels": 2, "decisions": 2, "verdicts": 0, "list_entries": 0, "rejected_objects": 1,
         "rewritten_objects": 0, "outcomes": 2,
     }
     report = json.loads(shop("forget", "--entity", SECRET, "--dry-run", "--json").stdout)

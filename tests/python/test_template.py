@@ -117,7 +117,7 @@ def test_streams_keep_their_records_until_they_are_given_up():
 
 def test_forward_hears_of_new_decisions_and_of_nothing_else():
     filters = resources("AWS::Lambda::EventSourceMapping")["ForwardFromDecisions"]["FilterCriteria"]["Filters"]
-    wanted = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"kind": {"S": ["decision"]}}}}
+    wanted = {"eventName": ["INSERT"], "dynamodb": {"NewImage": {"kind": {"S": ["decision", "verdict"]}}}}
     assert [json.loads(filter["Pattern"]) for filter in filters] == [wanted]
     assert resources("AWS::DynamoDB::Table")["Decisions"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 

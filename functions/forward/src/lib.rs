@@ -1,7 +1,8 @@
-//! Lambda function `forward`: publishes every new decision as an event on EventBridge.
+//! Lambda function `forward`: publishes every new decision, and every verdict on one, as an event on EventBridge.
 //!
-//! It reads the stream of the table of decisions, ignores everything but INSERTs of decisions, and sends up to ten events
-//! per call. Delivery is at least once: consumers deduplicate by `detail.decision_id`.
+//! It reads the stream of the table of decisions, ignores everything but INSERTs of decisions and verdicts, and sends up to
+//! ten events per call. Delivery is at least once: consumers deduplicate by `detail.decision_id`, and verdicts by
+//! `detail.verdict_id`.
 
 use std::time::Duration;
 
@@ -13,13 +14,16 @@ use shared::decisions::{Decision, parse_decision};
 use shared::failure::{Failure, dependency_failure};
 use shared::known_faults::{KnownFault, is_injected};
 use shared::records::{Origin, Position};
+use shared::reviews::{Verdict, parse_verdict};
 
 /// The function's name, as metrics carry it.
 pub const FUNCTION: &str = "forward";
 /// `source` of every event.
 pub const SOURCE: &str = "fraudstream";
-/// `detail-type` of every event.
+/// `detail-type` of a decision.
 pub const DETAIL_TYPE: &str = "Fraud Decision";
+/// `detail-type` of a verdict on a decision.
+pub const REVIEWED_DETAIL_TYPE: &str = "Decision Reviewed";
 
 /// `detail.version`: raised when a field is removed or changes its meaning.
 const DETAIL_VERSION: u32 = 1;
@@ -108,7 +112,7 @@ impl ForwardFunction {
         handled
     }
 
-    /// The event for one record; `None` if it is not a new decision.
+    /// The event for one record; `None` if it is neither a new decision nor a new verdict.
     fn make_entry(
         &self,
         index: usize,
@@ -118,28 +122,37 @@ impl ForwardFunction {
             .pointer_mut("/dynamodb/NewImage")
             .map(Value::take)
             .unwrap_or_default();
-        if record["eventName"] != "INSERT" || image["kind"]["S"] != "decision" {
+        if record["eventName"] != "INSERT" {
             return Ok(None);
         }
-        let item: serde_dynamo::Item = serde_json::from_value(image)
-            .map_err(|_| Failure::set_up("a stream image is not DynamoDB JSON"))?;
-        let decision = parse_decision(item.into())?;
-        let detail = make_detail(&decision).to_string();
+        let kind = image["kind"]["S"].as_str().unwrap_or_default().to_owned();
+        let read = |image: Value| {
+            serde_json::from_value::<serde_dynamo::Item>(image)
+                .map_err(|_| Failure::set_up("a stream image is not DynamoDB JSON"))
+        };
+        let (detail_type, time, detail) = match kind.as_str() {
+            "decision" => {
+                let decision = parse_decision(read(image)?.into())?;
+                let detail = make_detail(&decision);
+                (DETAIL_TYPE, decision.decided_at, detail)
+            }
+            "verdict" => {
+                let verdict = parse_verdict(read(image)?.into())?;
+                let detail = make_verdict_detail(&verdict);
+                (REVIEWED_DETAIL_TYPE, verdict.reviewed_at, detail)
+            }
+            _ => return Ok(None),
+        };
+        let detail = detail.to_string();
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.bus)
             .source(SOURCE)
-            .detail_type(DETAIL_TYPE)
-            .set_time(
-                DateTime::from_str(
-                    &decision.decided_at,
-                    aws_smithy_types::date_time::Format::DateTime,
-                )
-                .ok(),
-            )
+            .detail_type(detail_type)
+            .set_time(DateTime::from_str(&time, aws_smithy_types::date_time::Format::DateTime).ok())
             .detail(&detail)
             .build();
         // As AWS counts: the bytes of the texts, and 14 bytes for the time.
-        let bytes = detail.len() + SOURCE.len() + DETAIL_TYPE.len() + 14;
+        let bytes = detail.len() + SOURCE.len() + detail_type.len() + 14;
         Ok(Some(OutgoingEntry {
             index,
             entry,
@@ -255,5 +268,25 @@ fn make_detail(decision: &Decision) -> Value {
         "undetermined": decision.undetermined,
         "detector_id": decision.detector_id,
         "detector_version_id": decision.verdict.prediction.detector_version_id,
+    })
+}
+
+/// The detail of the event of a verdict, without the reviewer's words. Its schema is in docs/schemas.
+fn make_verdict_detail(verdict: &Verdict) -> Value {
+    json!({
+        "version": DETAIL_VERSION,
+        "verdict_id": verdict.verdict_id,
+        "decision_id": verdict.decision_id,
+        "order_id": verdict.order_id,
+        "event_type": verdict.event_type,
+        "event_id": verdict.event_id,
+        "revision": verdict.revision,
+        "number": verdict.number,
+        "outcome_before": verdict.outcome_before,
+        "effective_outcome": verdict.outcome,
+        "is_appeal": verdict.is_appeal,
+        "cause": verdict.cause,
+        "reviewer": verdict.reviewer,
+        "reviewed_at": verdict.reviewed_at,
     })
 }

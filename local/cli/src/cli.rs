@@ -21,6 +21,7 @@ use crate::commands::jobs::JobsArgs;
 use crate::commands::list::ListArgs;
 use crate::commands::policy::PolicyArgs;
 use crate::commands::replay::ReplayArgs;
+use crate::commands::review::ReviewArgs;
 use crate::commands::rollout::RolloutArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::serve::ServeArgs;
@@ -79,6 +80,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream show ORD-000123\n  fraudstream show --entity cust-42\n  fraudstream show --review 2026-06-30\n  fraudstream show --unmatched"
     )]
     Show(ShowArgs),
+    /// Review orders: list and claim what waits, decide, appeal; verdicts become labels and are forwarded.
+    #[command(
+        after_help = "Examples:\n  fraudstream review list\n  fraudstream review next --as ana\n  fraudstream review approve ORD-000123 --as ana --reason \"known customer\"\n  fraudstream review settle"
+    )]
+    Review(ReviewArgs),
     /// Judge past decisions again by a draft of the rules or by a version, and count what would have been different. Writes nothing.
     #[command(
         after_help = "Examples:\n  fraudstream backtest --rules draft.yaml\n  fraudstream backtest --version 3 --against active\n  fraudstream backtest --rules draft.yaml --from 2026-05-01 --to 2026-06-01 --json --changes"
@@ -200,6 +206,7 @@ impl Cli {
             Command::Check(args) => args.run(&workspace),
             Command::Run(args) => Box::pin(args.run(&workspace)).await,
             Command::Show(args) => args.run(&workspace).await,
+            Command::Review(args) => Box::pin(args.run(&workspace)).await,
             Command::Explain(args) => args.run(&workspace).await,
             Command::Replay(args) => Box::pin(args.run(&workspace)).await,
             Command::Apply(args) => Box::pin(args.run(&workspace)).await,
@@ -252,7 +259,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 27);
+        assert_eq!(names.len(), 28);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

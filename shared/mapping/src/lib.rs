@@ -56,6 +56,7 @@ mod overrides;
 mod reason_codes;
 pub mod records;
 mod required;
+mod review;
 #[cfg(test)]
 mod sample;
 mod short_or_long;
@@ -71,3 +72,4 @@ pub use missing_sources::{EVENT_ID_SOURCE, EVENT_TIMESTAMP_SOURCE, LABEL_EVENT_I
 pub use normal_form::NormalForm;
 pub use order::{MappedOrder, ModelBlob};
 pub use overrides::OverrideKind;
+pub use review::{ReviewCapacity, ReviewSettings, Sla, VerdictEffect};

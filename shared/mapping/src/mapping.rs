@@ -18,6 +18,7 @@ use crate::located_error::LocatedError;
 use crate::locations::Locations;
 use crate::mapping_file::{DecisionSection, MappingFile};
 use crate::overrides::{OverrideKind, check_overrides};
+use crate::review::{ReviewSection, ReviewSettings, Surroundings};
 use crate::value_source::Document;
 
 /// The label of fraud where a mapping file names none: that of the sample, and of Amazon's documentation.
@@ -53,6 +54,7 @@ pub enum MappingError {
 pub struct Mapping {
     pub(crate) file: MappingFile,
     pub(crate) aggregates: Aggregates,
+    review: ReviewSettings,
     hash: String,
     pub(crate) locations: Arc<Locations>,
 }
@@ -97,6 +99,9 @@ impl Mapping {
                 "`variables` is empty; the service needs at least one variable".to_owned(),
             ));
         }
+        let review = file
+            .review_settings()
+            .map_err(|(line, column, what)| invalid(line, column, what))?;
         let chargeback_labels = file.chargeback_labels();
         let links = file.links.take();
         let aggregates = match (file.aggregates.take(), links) {
@@ -116,6 +121,7 @@ impl Mapping {
         Ok(Self {
             file,
             aggregates,
+            review,
             hash: short_hash(text.as_bytes()),
             locations: Arc::default(),
         })
@@ -254,6 +260,18 @@ impl Mapping {
             .map_or(&[], |reviewable| &reviewable.value)
     }
 
+    /// How people review orders.
+    pub fn review(&self) -> &ReviewSettings {
+        &self.review
+    }
+
+    /// The rank of the labels of a source.
+    pub fn source_rank(&self, source: &str) -> u32 {
+        let labels = self.file.labels.as_ref();
+        let rank = labels.and_then(|labels| labels.source_ranks.get(source));
+        rank.copied().unwrap_or_default()
+    }
+
     /// The time zone of times without one.
     pub fn timezone(&self) -> &TimeZone {
         &self.file.timezone.0
@@ -286,6 +304,23 @@ impl Mapping {
 }
 
 impl MappingFile {
+    fn review_settings(&self) -> Result<ReviewSettings, LocatedError> {
+        let mut amounts = self.variables.iter();
+        let reviewable = self.decision.reviewable.as_ref();
+        let surroundings = Surroundings {
+            outcomes: &self.decision.outcome_priority,
+            reviewable: reviewable.map_or(&[], |reviewable| &reviewable.value),
+            is_variable: &|name| self.variables.contains_key(name),
+            amount: amounts
+                .find(|(_, variable)| variable.amount().is_some())
+                .map(|(name, _)| name.clone()),
+        };
+        let section = self.decision.review.as_ref();
+        section
+            .unwrap_or(&ReviewSection::default())
+            .check(&surroundings)
+    }
+
     fn chargeback_labels(&self) -> BTreeSet<String> {
         let rows = self.labels.iter().flat_map(|labels| &labels.table);
         rows.filter(|row| row.kind.eq_ignore_ascii_case("chargeback"))

@@ -19,6 +19,7 @@ use crate::normal_form::NormalForm;
 use crate::on_invalid::OnInvalid;
 use crate::overrides::{OverrideSection, read_overrides};
 use crate::reason_codes::ReasonGroup;
+use crate::review::ReviewSection;
 use crate::short_or_long::ShortOrLong;
 use crate::value_source::ValueSource;
 
@@ -199,6 +200,9 @@ pub(crate) struct DecisionSection {
     /// Rules whose outcome counts whatever other rules give.
     #[serde(default, deserialize_with = "read_overrides")]
     pub(crate) overrides: Option<Spanned<OverrideSection>>,
+    /// How people review orders.
+    #[serde(default)]
+    pub(crate) review: Option<ReviewSection>,
     /// How long a decision is kept, in days.
     #[serde(default = "default_retention_days")]
     pub(crate) retention_days: u32,

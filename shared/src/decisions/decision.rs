@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use event::{EventId, Revision, Timestamp};
-use mapping::{DataQualityProblem, HashedKeys, MappedOrder, Mapping, SeenLinks};
+use mapping::{DataQualityProblem, HashedKeys, MappedOrder, Mapping, ReviewSettings, SeenLinks};
 use serde::{Deserialize, Serialize};
 
+use super::case::{ReviewCase, Stake, parse_amount};
 use super::form::{FORM, check_form, first_form};
-use super::key::{ItemKey, day_of, entity_key, read_revision, review_key, review_shard};
+use super::key::{
+    APPEALS, ItemKey, entity_key, queue_key, queue_place, read_revision, review_shard,
+};
 use super::outcomes::{AppliedOverride, Outcomes};
 use super::verdict::ServiceVerdict;
 use crate::failure::Failure;
@@ -119,12 +122,15 @@ pub struct Decision {
     /// `<event time>#<event id>#<revision>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gsi1sk: Option<String>,
-    /// `<outcome>#<day>#<shard>`; present while a review is open.
+    /// The queue in which it waits for people, see [`queue_key`]; absent while its case is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gsi2pk: Option<String>,
-    /// `<event time>#<event id>#<revision>`.
+    /// `<expected loss>#<event time>#<event id>#<revision>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gsi2sk: Option<String>,
+    /// What people did with it; absent as long as nobody has done anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewCase>,
 }
 
 impl Decision {
@@ -141,16 +147,8 @@ impl Decision {
         let key = ItemKey::new(mapping.event_type(), &order.event_id, order.revision);
         let by_time = format!("{}#{}#{}", order.timestamp, order.event_id, order.revision);
         let known_entity = !order.entity.entity_id.is_unknown();
-        let review = effective.filter(|outcome| mapping.is_reviewable(outcome));
-        let review = review.map(|outcome| {
-            review_key(
-                outcome.as_str(),
-                &day_of(order.timestamp),
-                review_shard(&order.event_id),
-            )
-        });
         let has_keys = !mapping.aggregate_keys().is_empty();
-        Self {
+        let mut decision = Self {
             kind: "decision".to_owned(),
             form: FORM,
             decision_id: format!("{}#{}", key.pk, order.revision),
@@ -191,12 +189,63 @@ impl Decision {
                 )
             }),
             gsi1sk: known_entity.then(|| by_time.clone()),
-            gsi2sk: review.is_some().then_some(by_time),
-            gsi2pk: review,
+            gsi2pk: None,
+            gsi2sk: None,
+            review: None,
             verdict,
             pk: key.pk,
             sk: key.sk,
+        };
+        if let Some(outcome) = effective.filter(|outcome| mapping.is_reviewable(outcome)) {
+            let (queue, place) = decision.queue_entry(mapping, outcome.as_str());
+            (decision.gsi2pk, decision.gsi2sk) = (Some(queue), Some(place));
         }
+        decision
+    }
+
+    /// Where it waits in a queue: an outcome, or [`APPEALS`](super::APPEALS).
+    pub fn queue_entry(&self, mapping: &Mapping, queue: &str) -> (String, String) {
+        let key = queue_key(&self.event_type, queue, review_shard(&self.event_id));
+        let (time, id, revision) = (&self.event_timestamp, &self.event_id, self.revision);
+        let loss = self.stake(mapping.review()).loss(queue == APPEALS);
+        (key, queue_place(loss, &format!("{time}#{id}#{revision}")))
+    }
+
+    /// What is at stake with its order.
+    fn stake(&self, settings: &ReviewSettings) -> Stake {
+        let variable = settings.amount.as_ref();
+        let amount = variable.and_then(|name| self.variables.get(name.as_str()));
+        let rules = self.verdict.matched_rules.iter();
+        Stake {
+            amount: amount.map_or(0.0, |amount| parse_amount(amount)),
+            risk: settings.risk(
+                self.verdict.scores.values().copied(),
+                rules.map(|rule| rule.rule_id.as_str()),
+            ),
+        }
+    }
+
+    /// Whether its case waits for people.
+    pub fn is_waiting(&self) -> bool {
+        self.gsi2pk.is_some()
+    }
+
+    /// What the shop acts on by now: the outcome of the last verdict, or else its own.
+    pub fn current_outcome(&self) -> &str {
+        let verdict = self
+            .review
+            .as_ref()
+            .and_then(|case| case.outcome.as_deref());
+        verdict.unwrap_or(&self.effective_outcome)
+    }
+
+    /// Since when its case waits: since the last appeal, or else since the decision.
+    pub fn waiting_since(&self) -> &str {
+        let appeal = self
+            .review
+            .as_ref()
+            .and_then(|case| case.appealed_at.as_deref());
+        appeal.unwrap_or(&self.decided_at)
     }
 
     /// The id of the event it decides.

@@ -13,7 +13,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use event::{EventId, EventTypeName, OutcomeName, Revision};
 
 use super::decision::{Decision, parse_decision};
-use super::key::{DECISION, ItemKey, REVIEW_SHARDS, entity_key, label_prefix, review_key};
+use super::key::{
+    DECISION, ItemKey, REVIEW_SHARDS, entity_key, label_prefix, queue_key, review_day_key,
+};
 use crate::failure::{Failure, Rejection, ServiceRefusal, dependency_failure};
 use crate::items::{Item, read_items};
 use crate::known_faults::{KnownFault, is_injected};
@@ -263,30 +265,41 @@ impl Decisions {
         entity_id: &str,
         limit: usize,
     ) -> Result<Vec<Decision>, Failure> {
-        self.query_index("gsi1", entity_key(entity_type, entity_id), limit)
+        self.query_index("gsi1", entity_key(entity_type, entity_id), limit, |_| true)
             .await
     }
 
-    /// The open reviews of a day (`yyyy-MM-dd`), newest event first, at most `limit`.
+    /// The open reviews of a day (`yyyy-MM-dd`), newest event first, at most `limit`; also those that a release before
+    /// queues opened.
     ///
     /// # Errors
     /// [`Failure::Retry`] if DynamoDB fails.
     pub async fn open_reviews(
         &self,
+        event_type: &EventTypeName,
         outcome: &OutcomeName,
         day: &str,
         limit: usize,
     ) -> Result<Vec<Decision>, Failure> {
         let mut reviews = Vec::new();
         for shard in 0..REVIEW_SHARDS {
-            reviews.extend(
-                self.query_index("gsi2", review_key(outcome.as_str(), day, shard), limit)
-                    .await?,
-            );
+            let queue = queue_key(event_type.as_str(), outcome.as_str(), shard);
+            let of_day = |decision: &Decision| decision.event_timestamp.starts_with(day);
+            reviews.extend(self.query_index("gsi2", queue, limit, of_day).await?);
+            let earlier = review_day_key(outcome.as_str(), day, shard);
+            reviews.extend(self.query_index("gsi2", earlier, limit, |_| true).await?);
         }
-        reviews.sort_by(|a, b| b.gsi2sk.cmp(&a.gsi2sk));
+        let by_time =
+            |it: &Decision| (it.event_timestamp.clone(), it.event_id.clone(), it.revision);
+        reviews.sort_by(|a, b| by_time(b).cmp(&by_time(a)));
         reviews.truncate(limit);
         Ok(reviews)
+    }
+
+    /// All decisions under one key of index `gsi2`.
+    pub(crate) async fn in_queue(&self, key: &str) -> Result<Vec<Decision>, Failure> {
+        self.query_index("gsi2", key.to_owned(), usize::MAX, |_| true)
+            .await
     }
 
     async fn query_index(
@@ -294,6 +307,7 @@ impl Decisions {
         index: &str,
         key: String,
         limit: usize,
+        is_wanted: impl Fn(&Decision) -> bool,
     ) -> Result<Vec<Decision>, Failure> {
         let query = self
             .client
@@ -310,9 +324,11 @@ impl Decisions {
             match pages.next().await {
                 None => break,
                 Some(item) => {
-                    decisions.push(*parse_decision(
-                        item.map_err(|error| dependency_failure("Query", &error))?,
-                    )?);
+                    let item = item.map_err(|error| dependency_failure("Query", &error))?;
+                    let decision = *parse_decision(item)?;
+                    if is_wanted(&decision) {
+                        decisions.push(decision);
+                    }
                 }
             }
         }

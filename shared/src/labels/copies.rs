@@ -28,7 +28,7 @@ impl LabelApplier {
                 .filter(|(id, _)| !decision.label_history.contains_key(*id))
                 .take(COPIED_AT_ONCE)
                 .collect();
-            let closes = history.has_verdict_since(&decision.decided_at);
+            let closes = history.has_verdict_since(decision.waiting_since());
             if lacking.is_empty() {
                 // All labels are copied already, but the review may still be open.
                 return match &decision.gsi2pk {
@@ -92,7 +92,8 @@ impl LabelApplier {
         }
         if let Some(best) = current_label(&history) {
             update.push_str(", label = :label");
-            if closes {
+            // A case that was not open when it was read may have been opened by an appeal since.
+            if closes && decision.is_waiting() {
                 update.push_str(" REMOVE gsi2pk, gsi2sk");
             }
             request = request.expression_attribute_values(":label", best.attribute()?);

@@ -298,7 +298,12 @@ async fn an_entity_and_a_day_can_be_listed() {
         [""; 0]
     );
     let mut reviews = ids(decisions
-        .open_reviews(&"review".parse().unwrap(), "2026-06-01", 9)
+        .open_reviews(
+            &"order".parse().unwrap(),
+            &"review".parse().unwrap(),
+            "2026-06-01",
+            9,
+        )
         .await
         .unwrap());
     reviews.sort();

@@ -29,7 +29,12 @@ async fn label_now(world: &World, id: &str) -> (Option<String>, Option<String>) 
 async fn open_reviews(world: &World) -> usize {
     let decisions = world.pipeline.decisions();
     let open = decisions
-        .open_reviews(&"review".parse().unwrap(), "2026-06-01", 9)
+        .open_reviews(
+            &"order".parse().unwrap(),
+            &"review".parse().unwrap(),
+            "2026-06-01",
+            9,
+        )
         .await;
     open.unwrap().len()
 }

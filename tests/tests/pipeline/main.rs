@@ -16,4 +16,5 @@ mod labels;
 mod links;
 mod overrides;
 mod rebuild;
+mod reviews;
 mod velocity;

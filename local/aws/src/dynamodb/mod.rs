@@ -17,6 +17,9 @@ use dynoxide::actions::batch_execute_statement::{
     BatchExecuteStatementRequest, BatchExecuteStatementResponse, BatchStatementRequest,
 };
 use dynoxide::actions::put_item::{PutItemRequest, PutItemResponse};
+use dynoxide::actions::transact_write_items::{
+    TransactWriteItemsRequest, TransactWriteItemsResponse,
+};
 use dynoxide::{Database, DynoxideError};
 use http::{Request, Response, StatusCode};
 use serde_json::Value;
@@ -108,8 +111,8 @@ impl DynamoDb {
         }
     }
 
-    /// Calls `on_insert` with every item that a `PutItem`, or an `INSERT` of a `BatchExecuteStatement`, inserts into
-    /// `table`, once it is stored.
+    /// Calls `on_insert` with every item that a `PutItem`, an `INSERT` of a `BatchExecuteStatement`, or a conditional `Put`
+    /// of a `TransactWriteItems` inserts into `table`, once it is stored.
     ///
     /// On AWS, a stream with `INSERT` records does this; a stream of the embedded database makes
     /// each put slower than the one before. `on_insert` is called even if the caller of the put no
@@ -170,7 +173,7 @@ impl DynamoDb {
                 answer_call(body, |request| self.batch_execute_statement(request))
             }
             "TransactGetItems" => answer_call(body, |request| db.transact_get_items(request)),
-            "TransactWriteItems" => answer_call(body, |request| db.transact_write_items(request)),
+            "TransactWriteItems" => answer_call(body, |request| self.transact_write_items(request)),
             "CreateTable" => answer_call(body, |request| db.create_table(request)),
             "DescribeTable" => answer_call(body, |request| db.describe_table(request)),
             "UpdateTable" => answer_call(body, |request| db.update_table(request)),
@@ -220,6 +223,33 @@ impl DynamoDb {
                     image: Value::Object(image),
                 });
             }
+        }
+        Ok(response)
+    }
+
+    /// A transaction does not give old items. A put with the condition that there is none was an insert.
+    fn transact_write_items(
+        &self,
+        request: TransactWriteItemsRequest,
+    ) -> Result<TransactWriteItemsResponse, DynoxideError> {
+        let Some((table, on_insert)) = &self.watched else {
+            return self.database.transact_write_items(request);
+        };
+        let puts = request.transact_items.iter();
+        let puts = puts.filter_map(|item| item.put.as_ref());
+        let inserts = puts.filter(|put| {
+            let condition = put.condition_expression.as_deref();
+            put.table_name == *table && condition == Some("attribute_not_exists(pk)")
+        });
+        let images: Vec<Value> = inserts
+            .map(|put| serde_json::to_value(&put.item).map_err(|error| response_error(&error)))
+            .collect::<Result<_, _>>()?;
+        let response = self.database.transact_write_items(request)?;
+        for image in images {
+            on_insert(InsertedItem {
+                table: table.clone(),
+                image,
+            });
         }
         Ok(response)
     }

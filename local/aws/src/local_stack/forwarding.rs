@@ -55,7 +55,7 @@ fn build_stream_record(sequence: u64, image: &Value) -> Value {
     })
 }
 
-/// Queues every decision that is not in `outcomes.jsonl`.
+/// Queues every decision and verdict that is not in `outcomes.jsonl`.
 pub(super) async fn queue_missing_decisions(
     home: &Home,
     client: &Client,
@@ -75,7 +75,9 @@ pub(super) async fn queue_missing_decisions(
                 shared::failure::error_code(&error)
             ))
         })?;
-        let id = item.get("decision_id").and_then(|id| id.as_s().ok());
+        // A verdict also names its decision.
+        let id = ["verdict_id", "decision_id"].into_iter();
+        let id = id.filter_map(|name| item.get(name)?.as_s().ok()).next();
         if id.is_none_or(|id| told.contains(id)) {
             continue;
         }
@@ -93,7 +95,7 @@ pub(super) async fn queue_missing_decisions(
     Ok(())
 }
 
-/// The ids of the decisions that were forwarded.
+/// The ids of the decisions and verdicts that were forwarded.
 pub fn read_forwarded_ids(home: &Home) -> io::Result<HashSet<String>> {
     let mut ids = HashSet::new();
     let Ok(file) = File::open(home.outcomes_file()) else {
@@ -101,7 +103,10 @@ pub fn read_forwarded_ids(home: &Home) -> io::Result<HashSet<String>> {
     };
     for line in BufReader::new(file).lines() {
         let event: Value = serde_json::from_str(&line?).unwrap_or_default();
-        ids.extend(event["detail"]["decision_id"].as_str().map(str::to_owned));
+        let detail = &event["detail"];
+        let id = detail["verdict_id"].as_str();
+        let id = id.or_else(|| detail["decision_id"].as_str());
+        ids.extend(id.map(str::to_owned));
     }
     Ok(ids)
 }

@@ -26,6 +26,7 @@ pub(crate) mod output;
 mod past_decisions;
 pub(crate) mod policy;
 pub(crate) mod replay;
+pub(crate) mod review;
 mod rollback;
 pub(crate) mod rollout;
 pub(crate) mod run;

@@ -103,8 +103,15 @@ impl ShowArgs {
     ) -> Result<(Vec<Decision>, String), CommandError> {
         let decisions = workspace.pipeline.decisions();
         let mut found = self.what.find(&decisions, mapping).await?;
+        if self.what.order_id.is_some() {
+            let text = match self.json {
+                true => String::new(),
+                false => describe_orders(workspace, mapping, &found).await?,
+            };
+            return Ok((found, text));
+        }
         let client = &workspace.pipeline.clients.frauddetector;
-        let mut reader = DecisionReader {
+        let reader = DecisionReader {
             mapping,
             money: MoneyVariables::read(client, mapping).await,
             rules: RuleBook::default(),
@@ -112,16 +119,24 @@ impl ShowArgs {
         if self.what.review.is_some() {
             sort_by_risk(&reader, &mut found);
         }
-        if self.what.order_id.is_none() {
-            let text = decisions_table(&reader, &found);
-            return Ok((found, text));
-        }
-        if !self.json {
-            reader.rules = RuleBook::read(client, mapping.detector().as_str()).await;
-        }
-        let text = describe_decisions(workspace, &reader, &found).await?;
+        let text = decisions_table(&reader, &found);
         Ok((found, text))
     }
+}
+
+/// Describes each decision in full, with what its rules say of themselves.
+pub(super) async fn describe_orders(
+    workspace: &Workspace<'_>,
+    mapping: &Mapping,
+    decisions: &[Decision],
+) -> Result<String, CommandError> {
+    let client = &workspace.pipeline.clients.frauddetector;
+    let reader = DecisionReader {
+        mapping,
+        money: MoneyVariables::read(client, mapping).await,
+        rules: RuleBook::read(client, mapping.detector().as_str()).await,
+    };
+    describe_decisions(workspace, &reader, decisions).await
 }
 
 /// Describes each decision in full.
@@ -169,7 +184,9 @@ async fn find_open_reviews(
 ) -> Result<Vec<Decision>, Failure> {
     let mut all = Vec::new();
     for outcome in mapping.reviewable() {
-        all.extend(decisions.open_reviews(outcome, day, OPEN_REVIEWS).await?);
+        let event_type = mapping.event_type();
+        let of_day = decisions.open_reviews(event_type, outcome, day, OPEN_REVIEWS);
+        all.extend(of_day.await?);
     }
     Ok(all)
 }

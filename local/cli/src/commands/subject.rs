@@ -9,6 +9,7 @@ use event::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::decisions::Decision;
+use shared::reviews::Verdict;
 
 use super::decision_view::{
     DecisionNotes, DecisionReader, MoneyVariables, RuleBook, describe_decision,
@@ -77,6 +78,8 @@ pub(crate) struct SubjectReport {
     pub events: Vec<Value>,
     /// Decisions, with their variables and labels.
     pub decisions: Vec<Decision>,
+    /// Verdicts of people on the decisions.
+    pub verdicts: Vec<Verdict>,
     /// The decisions as a person reads them.
     #[serde(skip)]
     decision_texts: String,
@@ -138,6 +141,7 @@ impl SubjectReport {
             outcomes: lines.map(line).collect(),
             events: found.events.into_iter().map(event_to_json).collect(),
             decisions: found.decisions,
+            verdicts: found.verdicts,
             labels: found.labels,
             list_entries,
             rejected: objects.map(|object| (object.key, object.records)).collect(),

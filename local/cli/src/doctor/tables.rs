@@ -19,8 +19,13 @@ const TABLES: [(&str, Option<&str>); 4] = [
     ("DEFINITIONS_TABLE", None),
 ];
 /// The filter of the mapping that feeds `forward`.
-const NEW_DECISIONS: &str =
-    r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"kind":{"S":["decision"]}}}}"#;
+const NEWS: &str =
+    r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"kind":{"S":["decision","verdict"]}}}}"#;
+/// The kinds of items that `forward` publishes, each with what nobody is told of without it.
+const KINDS: [(&str, &str); 2] = [
+    ("decision", "nobody is told of a decision"),
+    ("verdict", "nobody is told what people decide"),
+];
 
 /// A table that functions use.
 pub(super) struct UsedTable<'a> {
@@ -141,8 +146,10 @@ fn check_stream(
 }
 
 /// What a pattern of a filter lets through.
+#[derive(Default)]
 struct PassedRecords {
-    new_decisions: bool,
+    /// Which of [`KINDS`] it lets through when they are inserted.
+    kinds: Vec<&'static str>,
     others: bool,
 }
 
@@ -156,19 +163,19 @@ fn check_filter(checker: &mut TemplateChecker<'_>, reader: &EventSource<'_>) {
         })
         .collect();
     let place = (reader.id.as_str(), reader.at);
-    let advice = format!("set the pattern {NEW_DECISIONS}");
-    if !patterns.is_empty() && !patterns.iter().any(|passed| passed.new_decisions) {
-        checker.report_at(
-            Error,
-            place,
-            "has a filter that lets no INSERT of a decision through, so nobody is told of a decision",
-            advice,
-        );
+    let advice = format!("set the pattern {NEWS}");
+    let lost = KINDS.into_iter().find(|(kind, _)| {
+        let mut patterns = patterns.iter();
+        !patterns.any(|passed| passed.kinds.contains(kind))
+    });
+    if let (Some((kind, loss)), false) = (lost, patterns.is_empty()) {
+        let problem = format!("has a filter that lets no INSERT of a {kind} through, so {loss}");
+        checker.report_at(Error, place, &problem, advice);
     } else if patterns.is_empty() || patterns.iter().any(|passed| passed.others) {
         checker.report_at(
             Warning,
             place,
-            "lets more through than the INSERT of decisions, so forward is invoked for each change of a label",
+            "lets more through than the INSERT of decisions and verdicts, so forward is invoked for each change of a label",
             advice,
         );
     }
@@ -176,10 +183,7 @@ fn check_filter(checker: &mut TemplateChecker<'_>, reader: &EventSource<'_>) {
 
 fn read_pattern(pattern: &str) -> PassedRecords {
     let Ok(pattern) = serde_json::from_str::<Value>(pattern) else {
-        return PassedRecords {
-            new_decisions: false,
-            others: false,
-        };
+        return PassedRecords::default();
     };
     let accepts = |accepted: Option<&Value>, value: &str| {
         accepted
@@ -188,13 +192,19 @@ fn read_pattern(pattern: &str) -> PassedRecords {
     };
     let names = pattern.get("eventName");
     let kinds = pattern.pointer("/dynamodb/NewImage/kind/S");
-    let only = |accepted: Option<&Value>| {
-        accepted
-            .and_then(Value::as_array)
-            .is_some_and(|values| values.len() == 1)
+    let only = |accepted: Option<&Value>, wanted: &[&str]| {
+        let values = accepted.and_then(Value::as_array);
+        values.is_some_and(|values| {
+            let mut values = values.iter();
+            values.all(|value| value.as_str().is_some_and(|it| wanted.contains(&it)))
+        })
     };
+    let known = KINDS.map(|(kind, _)| kind);
+    let passed = known.into_iter();
     PassedRecords {
-        new_decisions: accepts(names, "INSERT") && accepts(kinds, "decision"),
-        others: !(only(names) && only(kinds)),
+        kinds: passed
+            .filter(|kind| accepts(names, "INSERT") && accepts(kinds, kind))
+            .collect(),
+        others: !(only(names, &["INSERT"]) && only(kinds, &known)),
     }
 }

@@ -302,18 +302,24 @@ fn tables() {
 
 #[test]
 fn what_feeds_forward() {
-    let pattern = r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"kind":{"S":["decision"]}}}}"#;
+    let pattern =
+        r#"{"eventName":["INSERT"],"dynamodb":{"NewImage":{"kind":{"S":["decision","verdict"]}}}}"#;
+    let unheard = format!(
+        "error: ForwardFromDecisions has a filter that lets no INSERT of a verdict through, so nobody is told what people decide; set \
+         the pattern {pattern}"
+    );
     let lost = format!(
         "error: ForwardFromDecisions has a filter that lets no INSERT of a decision through, so nobody is told of a decision; set \
          the pattern {pattern}"
     );
     let more = format!(
-        "warning: ForwardFromDecisions lets more through than the INSERT of decisions, so forward is invoked for each change of a \
+        "warning: ForwardFromDecisions lets more through than the INSERT of decisions and verdicts, so forward is invoked for each change of a \
          label; set the pattern {pattern}"
     );
     let cases = [
         (pattern.replace("INSERT", "MODIFY"), &lost),
         (pattern.replace("decision", "label"), &lost),
+        (pattern.replace(r#","verdict""#, ""), &unheard),
         (pattern.replace('[', "("), &lost),
         (
             pattern.replace(r#"["INSERT"]"#, r#"["INSERT","MODIFY"]"#),

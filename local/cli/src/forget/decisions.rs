@@ -5,6 +5,7 @@ use event::EventId;
 use shared::decisions::Decision;
 use shared::failure::{Failure, error_code};
 use shared::mapping::HashedKeys;
+use shared::reviews::Verdict;
 
 use super::{Forget, ForgetError, ForgetReport, HeldOrder};
 use crate::hold;
@@ -93,6 +94,14 @@ impl Forget<'_> {
             self.delete_item(&labels.pk, subject::LABELS).await?;
         }
         self.take_out_of_profiles(found).await?;
+        for verdict in &found.verdicts {
+            if is_held(&verdict.event_id, report) {
+                self.strip_verdict(verdict).await?;
+                continue;
+            }
+            report.verdicts += 1;
+            self.delete_item(&verdict.pk, &verdict.sk).await?;
+        }
         let types = self.finder.variable_types().await?;
         for decision in &found.decisions {
             if is_held(&decision.event_id, report) {
@@ -192,15 +201,40 @@ impl Forget<'_> {
         let put = put
             .table_name(&self.finder.pipeline.decisions_table)
             .set_item(Some(item));
-        // A label that is added meanwhile increments the revision; then the command has to be run again.
-        let put = put
-            .condition_expression("label_revision = :revision")
-            .expression_attribute_values(
-                ":revision",
-                AttributeValue::N(decision.label_revision.to_string()),
-            );
+        // A label that is added meanwhile, or a step of a reviewer, increments a count; then the command has to be run again.
+        let number = |number: u32| AttributeValue::N(number.to_string());
+        let put = put.expression_attribute_values(":revision", number(decision.label_revision));
+        let put = match &decision.review {
+            Some(case) => put
+                .condition_expression("label_revision = :revision AND review.changes = :changes")
+                .expression_attribute_values(":changes", number(case.changes)),
+            None => put.condition_expression(
+                "label_revision = :revision AND attribute_not_exists(review)",
+            ),
+        };
         let put = put.send().await;
         put.map_err(|e| describe_failed_call("write a held decision")(error_code(&e)))?;
+        Ok(())
+    }
+
+    /// Removes what reviewers wrote: it may be about the person.
+    async fn strip_verdict(&self, verdict: &Verdict) -> Result<(), ForgetError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let update = self.finder.pipeline.clients.dynamodb.update_item();
+        let update = update
+            .table_name(&self.finder.pipeline.decisions_table)
+            .set_key(Some(verdict.key().attributes()))
+            .condition_expression("attribute_exists(pk)");
+        let update = match &verdict.recheck {
+            Some(_) => update
+                .update_expression("REMOVE reason SET recheck.reason = :nothing")
+                .expression_attribute_values(":nothing", AttributeValue::S(String::new())),
+            None => update.update_expression("REMOVE reason"),
+        };
+        let update = update.send().await;
+        update.map_err(|e| describe_failed_call("write a held verdict")(error_code(&e)))?;
         Ok(())
     }
 

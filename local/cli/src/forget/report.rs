@@ -19,6 +19,8 @@ pub struct ForgetReport {
     pub labels: usize,
     /// Decisions.
     pub decisions: usize,
+    /// Verdicts of people on decisions.
+    pub verdicts: usize,
     /// Elements of lists.
     pub list_entries: usize,
     /// Deleted objects under `rejected/`, `replayed/` and `aws/lambda/`, which were about nobody else.
@@ -62,6 +64,7 @@ impl fmt::Display for ForgetReport {
             (self.predictions, "predictions"),
             (self.labels, "labels"),
             (self.decisions, "decisions"),
+            (self.verdicts, "verdicts"),
             (self.list_entries, "list entries"),
             (self.rejected_objects, "rejected objects"),
             (self.rewritten_objects, "objects of others' records, too"),

@@ -9,6 +9,7 @@ use shared::decisions::Decision;
 use shared::failure::{Failure, error_code};
 use shared::labels::LabelEntry;
 use shared::mapping::Mapping;
+use shared::reviews::{Reviews, Verdict};
 
 use super::error::{SubjectError, describe_failed_call};
 use super::holds::read_holds;
@@ -32,6 +33,8 @@ pub struct FoundData {
     pub events: Vec<FoundEvent>,
     /// Its decisions.
     pub decisions: Vec<Decision>,
+    /// Verdicts of people on them.
+    pub verdicts: Vec<Verdict>,
     /// Labels without a decision: those that wait, and the histories of events.
     pub labels: Vec<FoundLabels>,
     /// Its elements of lists, by list.
@@ -114,6 +117,10 @@ impl SubjectFinder<'_> {
         for (event_type, event_id) in &found.traces.events {
             let labels = read_labels(self.pipeline, event_type, event_id).await?;
             found.labels.extend(labels);
+            let reviews = Reviews::new(self.pipeline.decisions());
+            let verdicts = reviews.verdicts_of_event(event_type, event_id).await;
+            let reading = |f: Failure| describe_failed_call("read verdicts")(f.to_string());
+            found.verdicts.extend(verdicts.map_err(reading)?);
         }
         let holds = read_holds(self.pipeline, &mut found.traces, now).await?;
         (found.holds, found.held_items) = (holds.holds, holds.items);

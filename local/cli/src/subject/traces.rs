@@ -134,6 +134,12 @@ impl Traces {
         // Hashes of what the person bought with.
         decision.velocity_keys.clear();
         decision.counting = None;
+        // What reviewers wrote may be about the person.
+        let history = decision
+            .review
+            .iter_mut()
+            .flat_map(|case| &mut case.history);
+        history.for_each(|entry| entry.text = None);
         decision.variables.retain(|name, value| {
             types.get(name).is_some_and(|ty| !is_personal(ty))
                 && !name_search::is_any_in(&self.spellings, value.as_bytes())

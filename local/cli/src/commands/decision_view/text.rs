@@ -1,6 +1,6 @@
 //! One decision in full, the most important first.
 
-use shared::decisions::Decision;
+use shared::decisions::{CaseAction, CaseEntry, Decision};
 use shared::labels::LabelEntry;
 use shared::mapping::SeenLinks;
 
@@ -25,6 +25,7 @@ pub(crate) fn describe_decision(
     }
     sheet.group();
     write_labels(&mut sheet, decision);
+    write_case(&mut sheet, decision);
     sheet.group();
     let variables = decision.variables.iter();
     sheet.wrapped(
@@ -194,6 +195,44 @@ fn write_labels(sheet: &mut Sheet, decision: &Decision) {
     let label = decision.label.as_ref();
     let label = label.and_then(|entry| entry.label.as_deref());
     sheet.line("label now", label.unwrap_or("none"));
+}
+
+/// What people did with the decision, if they did anything.
+fn write_case(sheet: &mut Sheet, decision: &Decision) {
+    let Some(case) = &decision.review else {
+        return;
+    };
+    sheet.group();
+    sheet.line("outcome now", decision.current_outcome());
+    let state = match (&case.claim, decision.is_waiting()) {
+        (_, false) => "waits for nobody".to_owned(),
+        (None, true) => format!("waits for a verdict since {}", decision.waiting_since()),
+        (Some(claim), true) => format!("claimed by {} until {}", claim.by, claim.until),
+    };
+    sheet.line("case", &printable_value(&state));
+    if let Some(by) = &case.escalated_by {
+        sheet.line("case", &printable_value(&format!("escalated by {by}")));
+    }
+    for entry in &case.history {
+        sheet.line("history", &printable_value(&describe_entry(entry)));
+    }
+}
+
+fn describe_entry(entry: &CaseEntry) -> String {
+    let by = entry.by.as_deref().unwrap_or("nobody");
+    let outcome = entry.outcome.as_deref().unwrap_or_default();
+    let what = match entry.action {
+        CaseAction::Note => format!("{by} noted"),
+        CaseAction::Escalated => format!("{by} escalated"),
+        CaseAction::Appealed => format!("{by} appealed"),
+        CaseAction::Decided => format!("{by} decided {outcome}"),
+        CaseAction::TimeOver => format!("its time was over: {outcome}"),
+        CaseAction::Overflowed => format!("more waited than people can decide: {outcome}"),
+    };
+    match &entry.text {
+        Some(text) => format!("{} {what}: {text}", entry.at),
+        None => format!("{} {what}", entry.at),
+    }
 }
 
 fn describe_label(entry: &LabelEntry) -> String {
