@@ -30,6 +30,7 @@ bench: ## Measure: the crates, then the command and the functions as a whole
 	cargo build --release --locked -p fraudstream --bins --examples
 	cargo build --release --locked -p predict --bin predict
 	.venv/tools/bin/python tests/python/bench.py
+	.venv/tools/bin/python tests/python/bench_decide.py
 	.venv/tools/bin/python tests/python/bench_peer.py
 	.venv/tools/bin/python tests/python/bench_demo.py
 	.venv/model/bin/python tests/python/bench_features.py

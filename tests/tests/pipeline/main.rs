@@ -10,6 +10,7 @@ mod deadlines;
 mod decide;
 mod envelopes;
 mod forward;
+mod in_call;
 mod kpl;
 mod label_feedback;
 mod labels;
