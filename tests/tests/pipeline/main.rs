@@ -18,3 +18,4 @@ mod links;
 mod overrides;
 mod rebuild;
 mod velocity;
+mod webhooks;
