@@ -4,7 +4,6 @@
 //! and whoever gets no decision in time gets the outcome to act on until then. docs/answer-in-the-call.md has the table of
 //! the answers.
 
-use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde_json::{Value, json};
 use shared::batch::{InvocationContext, run_until};
 use shared::decisions::{Outcomes, ServiceVerdict};
@@ -12,85 +11,16 @@ use shared::failure::{Failure, Rejection, Retry, name_cause};
 use shared::http_call::HttpCall;
 use shared::records::Record;
 
+use crate::http_answer::{HttpAnswer, LARGEST_ORDER};
 use crate::replies::DecisionReply;
 use crate::{FUNCTION, OrderResult, PredictFunction};
 
 /// The path that orders are posted to.
 pub const DECIDE_PATH: &str = "/decide";
-/// The most bytes that an order may have: the limit of a message of SQS, and what Kinesis takes by default.
-pub const LARGEST_ORDER: usize = 1024 * 1024;
-
 /// Seconds after which an order whose decision failed is worth sending again.
 const SOON: &str = "1";
 /// The same, if a person has to put something right first.
 const LATER: &str = "30";
-
-/// The answer to a request over HTTP.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpAnswer {
-    /// The status.
-    pub status: u16,
-    /// The headers, in lower case.
-    pub headers: Vec<(&'static str, &'static str)>,
-    /// The JSON in the body.
-    pub body: Value,
-}
-
-/// In the form in which Lambda takes it from a function with a URL.
-impl Serialize for HttpAnswer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let headers = self.headers.iter();
-        let headers: serde_json::Map<String, Value> = headers
-            .map(|(name, value)| ((*name).to_owned(), json!(value)))
-            .collect();
-        let mut answer = serializer.serialize_struct("HttpAnswer", 3)?;
-        answer.serialize_field("statusCode", &self.status)?;
-        answer.serialize_field("headers", &headers)?;
-        answer.serialize_field("body", &self.body.to_string())?;
-        answer.end()
-    }
-}
-
-impl HttpAnswer {
-    fn new(status: u16, body: Value) -> Self {
-        metrics::counter!("Answers", "status" => status.to_string()).increment(1);
-        Self {
-            status,
-            headers: vec![
-                ("content-type", "application/json"),
-                ("cache-control", "no-store"),
-            ],
-            body,
-        }
-    }
-
-    /// The answer to an order that was not decided: why, in a word for programs and in a sentence for people.
-    pub fn refused(status: u16, reason: &str, message: &str) -> Self {
-        let body = json!({"decided": false, "reason": reason, "message": message});
-        Self::new(status, body)
-    }
-
-    /// The answer to an order that is too large.
-    pub fn too_large() -> Self {
-        let message = format!("an order has at most {LARGEST_ORDER} bytes");
-        Self::refused(413, "too-large", &message)
-    }
-
-    /// The answer where orders cannot be decided now, although nothing is wrong with this one.
-    pub fn unavailable(reason: &str, message: &str, retry_after: &'static str) -> Self {
-        Self::refused(503, reason, message).with_header("retry-after", retry_after)
-    }
-
-    fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    fn with_outcome(mut self, outcome: Option<String>) -> Self {
-        self.body["effective_outcome"] = json!(outcome);
-        self
-    }
-}
 
 /// The order in a request, as a record.
 ///
@@ -113,7 +43,7 @@ pub fn read_order(call: HttpCall) -> Result<Record, HttpAnswer> {
     if call.body.len() > LARGEST_ORDER {
         return Err(HttpAnswer::too_large());
     }
-    let mut records = call.into_record().split();
+    let mut records = Record::from(call).split();
     match (records.pop(), records.len()) {
         (Some(record), 0) => Ok(record),
         (_, more) => {
@@ -176,7 +106,8 @@ impl PredictFunction {
     pub fn late_answer(&self) -> HttpAnswer {
         let message = "there is no decision yet; act on effective_outcome, and ask again with the same order for the \
                        decision";
-        HttpAnswer::refused(202, "time-out", message).with_outcome(self.undetermined_outcome())
+        HttpAnswer::refused(202, "time-out", message)
+            .with_outcome(self.undetermined_outcome().as_deref())
     }
 
     fn answer_retry(&self, retry: &Retry) -> HttpAnswer {
@@ -191,7 +122,7 @@ impl PredictFunction {
             (format!("{cause}: ask again with the same order"), SOON)
         };
         HttpAnswer::unavailable(name_cause(retry), &message, retry_after)
-            .with_outcome(self.undetermined_outcome())
+            .with_outcome(self.undetermined_outcome().as_deref())
     }
 
     /// The outcome that counts for an order of which nothing could be judged.
@@ -271,16 +202,5 @@ mod tests {
             };
             assert_eq!(got, want, "{shown}");
         }
-    }
-
-    #[test]
-    fn lambda_gets_its_own_form() {
-        let answer = HttpAnswer::unavailable("throttled", "ask again", SOON);
-        let want = json!({
-            "statusCode": 503,
-            "headers": {"content-type": "application/json", "cache-control": "no-store", "retry-after": "1"},
-            "body": r#"{"decided":false,"reason":"throttled","message":"ask again"}"#,
-        });
-        assert_eq!(serde_json::to_value(&answer).unwrap(), want);
     }
 }

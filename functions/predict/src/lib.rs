@@ -11,6 +11,7 @@
 mod checking;
 mod counting;
 mod http;
+mod http_answer;
 mod replies;
 
 use std::collections::{HashMap, HashSet};
@@ -41,7 +42,8 @@ use shared::records::{Invocation, Origin, Position, Record};
 use shared::rejected::RejectedStore;
 use tokio::time::Instant;
 
-pub use http::{DECIDE_PATH, HttpAnswer, LARGEST_ORDER, read_order};
+pub use http::{DECIDE_PATH, read_order};
+pub use http_answer::{HttpAnswer, LARGEST_ORDER};
 pub use replies::{DecisionReply, OrderReply, PredictResponse};
 
 /// The name of the function in rejected records and metrics.

@@ -7,7 +7,7 @@ use shared::failure::Failure;
 use shared::queue_backoff::NamesFailures;
 
 use crate::OrderResult;
-use crate::http::HttpAnswer;
+use crate::http_answer::HttpAnswer;
 
 /// The response to an invocation.
 #[derive(Debug, Serialize)]

@@ -20,7 +20,7 @@ const PREFIX: &str = "whsec_";
 /// The fewest and the most bytes of a secret.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// How long secrets from Secrets Manager are kept: a rotation is complete after so long.
-const KEPT: Duration = Duration::from_secs(300);
+const KEPT: Duration = Duration::from_mins(5);
 
 /// The secrets are not written as they should be. The text quotes nothing of them.
 #[derive(Debug, Error, PartialEq, Eq)]

@@ -5,10 +5,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use event::hash::short_hash;
 use serde_json::Value;
-
-use crate::records::{Origin, Position, Record};
 
 /// A request over HTTP, as far as it matters to a function.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,15 +66,6 @@ impl HttpCall {
         let media_type = media_type.trim().to_ascii_lowercase();
         media_type == "application/json"
             || (media_type.starts_with("application/") && media_type.ends_with("+json"))
-    }
-
-    /// The body as the record of a direct invocation.
-    pub fn into_record(self) -> Record {
-        Record {
-            position: Position::new(Origin::Invoke, "http", short_hash(&self.body)),
-            key: None,
-            payload: self.body,
-        }
     }
 }
 

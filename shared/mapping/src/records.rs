@@ -195,7 +195,7 @@ impl Invocation {
     pub fn into_records(self) -> Vec<Record> {
         match self {
             Self::Batch(records) | Self::Direct(records) => records,
-            Self::Http(call) => call.into_record().split(),
+            Self::Http(call) => Record::from(call).split(),
         }
     }
 }
@@ -280,6 +280,17 @@ fn read_unknown_record(record: &Value) -> Record {
 
 fn text_or_empty(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The body of a request, as the record of a direct invocation.
+impl From<HttpCall> for Record {
+    fn from(call: HttpCall) -> Self {
+        Self {
+            position: Position::new(Origin::Invoke, "http", short_hash(&call.body)),
+            key: None,
+            payload: call.body,
+        }
+    }
 }
 
 impl Record {

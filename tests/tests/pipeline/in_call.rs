@@ -59,7 +59,7 @@ async fn an_order_is_answered_with_its_decision() {
         ("not json", "400 not-json"),
         ("", "400 empty"),
         ("7", "422 not-an-object"),
-        (r#"{"customer": {"id": "c"}}"#, "422 missing"),
+        (r#"{"customer": {"id": "c"}}"#, "422 missing-member"),
     ];
     for (body, want) in cases {
         let (got, answer) = ask(&predict, request(body), now()).await;
@@ -96,7 +96,7 @@ async fn whoever_gets_no_decision_gets_an_outcome() {
     let cases = [
         ("GetEventPrediction", Fault::Throttle, "503 throttled", "1"),
         ("BatchGetItem", Fault::Internal, "503 other", "1"),
-        ("PutItem", Fault::TimeOut, "503 network", "1"),
+        ("PutItem", Fault::Drop, "503 network", "1"),
         ("GetEventPrediction", set_up, "503 set-up", "30"),
     ];
     for (number, (operation, fault, want, retry_after)) in cases.into_iter().enumerate() {
