@@ -31,6 +31,7 @@ bench: ## Measure: the crates, then the command and the functions as a whole
 	cargo build --release --locked -p predict --bin predict
 	cargo build --release --locked -p forward --bin forward
 	.venv/tools/bin/python tests/python/bench.py
+	.venv/tools/bin/python tests/python/bench_decide.py
 	.venv/tools/bin/python tests/python/bench_peer.py
 	.venv/tools/bin/python tests/python/bench_scale.py --functions target/release
 	.venv/tools/bin/python tests/python/bench_demo.py

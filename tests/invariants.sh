@@ -39,11 +39,11 @@ not_linked local_aws fraudstream simulator evaluation clap
 not_linked simulator fraudstream local_aws evaluation shared engine tokio 'aws-.*'
 not_linked evaluation fraudstream local_aws simulator shared engine tokio 'aws-.*'
 # What only a laptop needs makes a function larger and slower to start.
-for function in predict ingest label forward; do
+for function in predict ingest label forward webhook; do
     not_linked "$function" fraudstream local_aws 's3s.*' dynoxide-rs axum clap indicatif 'aws-lc-.*'
 done
 
-trees=$(for function in predict ingest label forward; do
+trees=$(for function in predict ingest label forward webhook; do
     cargo tree --locked --edges normal --prefix none --package "$function" --format '{p}|{f}' | sed 's/ (\*)$//'
 done)
 # Faults can be put back by tests alone.

@@ -1,6 +1,6 @@
 //! A client of services of which only a call or two is needed: AWS's JSON protocol, signed by AWS's own signer.
 //!
-//! SQS and Kinesis speak it. Their SDKs would make each function larger for one call; see docs/decisions/0027.
+//! SQS, Kinesis and Secrets Manager speak it. Their SDKs would make each function larger for one call; see docs/decisions/0027.
 
 use std::time::Duration;
 
@@ -52,6 +52,11 @@ impl AwsJsonClient {
     /// A client of SQS.
     pub fn sqs(config: &SdkConfig) -> Self {
         Self::new(config, "sqs", "AmazonSQS", "1.0")
+    }
+
+    /// A client of Secrets Manager.
+    pub fn secrets_manager(config: &SdkConfig) -> Self {
+        Self::new(config, "secretsmanager", "secretsmanager", "1.1")
     }
 
     /// A client of Kinesis Data Streams. Its calls have more time than others: a read may bring 10 MiB.

@@ -27,4 +27,4 @@ pub mod telemetry;
 
 pub use event::hash;
 pub use mapping;
-pub use mapping::{json, locations, records};
+pub use mapping::{http_call, json, locations, records};

@@ -3,6 +3,7 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use event::DetectorVersionId;
 use thiserror::Error;
@@ -27,6 +28,10 @@ pub enum SettingsError {
         want: &'static str,
     },
 }
+
+/// Time for the answer to a request over HTTP, in milliseconds, where `DECIDE_TIMEOUT_MS` does not say otherwise: a
+/// checkout waits that long.
+pub const DECIDE_TIMEOUT_MS: u32 = 1000;
 
 /// Which backend answers the calls of Amazon Fraud Detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub struct Settings {
     pub ip_location_files: Vec<PathBuf>,
     /// `MAX_CONCURRENCY` and `CALLS_PER_SECOND`.
     pub budget: Budget,
+    /// `DECIDE_TIMEOUT_MS`: after so long a request over HTTP is answered, decided or not.
+    pub decide_timeout: Duration,
     /// `AWS_REGION`.
     pub region: String,
     /// `AWS_ACCOUNT_ID`, for ARNs, used by the engine only.
@@ -115,6 +122,11 @@ impl Settings {
                 is_remote: backend == Backend::Aws,
                 ..Budget::default()
             },
+            decide_timeout: Duration::from_millis(
+                parse_number("DECIDE_TIMEOUT_MS", optional("DECIDE_TIMEOUT_MS"))?
+                    .map_or(DECIDE_TIMEOUT_MS, NonZeroU32::get)
+                    .into(),
+            ),
             region: text("AWS_REGION", "us-east-1"),
             account: text("AWS_ACCOUNT_ID", "000000000000"),
             log: text("RUST_LOG", "info"),
@@ -231,6 +243,10 @@ mod tests {
         check(
             &[("BUCKET", "b"), ("MAX_CONCURRENCY", "0")],
             "environment variable MAX_CONCURRENCY is `0`; it should be a whole number from 1",
+        );
+        check(
+            &[("BUCKET", "b"), ("DECIDE_TIMEOUT_MS", "1s")],
+            "environment variable DECIDE_TIMEOUT_MS is `1s`; it should be a whole number from 1",
         );
         check(
             &[("BUCKET", "b"), ("DETECTOR_VERSION", "v1")],

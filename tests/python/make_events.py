@@ -104,6 +104,34 @@ def sqs(bodies, times, queue, groups=None):
     return {"Records": [record(number, body, time) for number, (body, time) in enumerate(zip(bodies, times, strict=True))]}
 
 
+def url_request(order):
+    """A request to the URL of a function, payload format 2.0."""
+    host = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws"
+    time = datetime.datetime.fromisoformat(order["created_at"].replace("Z", "+00:00"))
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/decide",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "host": host, "x-forwarded-proto": "https"},
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": host.split(".")[0],
+            "authentication": None,
+            "authorizer": {"iam": {"accountId": ACCOUNT, "userArn": f"arn:aws:iam::{ACCOUNT}:role/checkout"}},
+            "domainName": host,
+            "http": {"method": "POST", "path": "/decide", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "checkout"},
+            "requestId": uuid_of(order["order_id"]),
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(time.timestamp() * 1000),
+        },
+        "body": compact(order),
+        "isBase64Encoded": False,
+    }
+
+
 def attribute(value):
     """A value as DynamoDB's streams write it."""
     if isinstance(value, bool):
@@ -185,6 +213,7 @@ def payloads():
     created = [order["created_at"] for order in orders]
     return {
         "predict-order.json": orders[0],
+        "predict-url.json": url_request(orders[0]),
         "predict-kinesis.json": kinesis(orders[:10], "orders"),
         "predict-sqs.json": sqs(orders[10:], created[10:], "orders.fifo", customers[10:]),
         "ingest-kinesis.json": kinesis(orders[:10], "history"),

@@ -60,6 +60,17 @@ def test_predict_answers_a_bare_order_with_its_decision(env, logs, serve):
     assert decided[answer["decision_id"]]["effective_outcome"]["S"] == answer["effective_outcome"]
 
 
+def test_predict_answers_a_request_to_its_url(env, logs, serve):
+    path = ROOT / "events" / "predict-url.json"
+    with watched("predict", env, logs / "watch-url.log") as invoke:
+        first, again = invoke(path), invoke(path)
+    assert [answer["statusCode"] for answer in (first, again)] == [200, 200]
+    assert json.loads(again["body"])["decided"] == "before"
+    assert {**json.loads(first["body"]), "decided": "before"} == json.loads(again["body"])
+    order = json.loads(json.loads(path.read_text())["body"])
+    assert json.loads(first["body"])["order_id"] == order["order_id"]
+
+
 def test_a_record_that_can_never_succeed_does_not_fail_its_batch(env, logs, serve, tmp_path):
     event = json.loads((ROOT / "events" / "predict-sqs.json").read_text())
     event["Records"][0] |= {"body": "{not json", "messageId": "00000000-0000-4000-8000-00000000dead"}

@@ -36,7 +36,7 @@ def test_the_location_files_are_what_their_script_writes():
 
 def test_only_who_maps_orders_gets_the_location_files():
     functions = resources("AWS::Serverless::Function")
-    assert sorted(functions) == ["Forward", "Ingest", "Label", "Predict"]
+    assert sorted(functions) == ["Forward", "Ingest", "Label", "Predict", "Webhook"]
     for name, function in functions.items():
         variables = function.get("Environment", {}).get("Variables", {})
         assert ("Layers" in function, "IP_LOCATION_FILES" in variables) == (name in ["Predict", "Ingest"],) * 2, name
@@ -47,7 +47,7 @@ def test_only_who_maps_orders_gets_the_location_files():
 def test_every_mapping_says_what_it_does_with_failures():
     # Without ReportBatchItemFailures Lambda takes every answer for success, and failed records are lost.
     mappings = resources("AWS::Lambda::EventSourceMapping")
-    assert sorted(mappings) == ["ForwardFromDecisions", "IngestFromQueue", "LabelFromQueue", "PredictFromFifo", "PredictFromOrders", "PredictFromQueue"]
+    assert sorted(mappings) == ["ForwardFromDecisions", "IngestFromQueue", "LabelFromQueue", "PredictFromFifo", "PredictFromOrders", "PredictFromQueue", "WebhookFromQueue"]
     for name, mapping in mappings.items():
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
         if "StartingPosition" in mapping:
@@ -59,7 +59,7 @@ def test_every_mapping_says_what_it_does_with_failures():
 def test_queues_outlast_a_day_and_no_attempt_overlaps_the_next():
     timeout = template()["Globals"]["Function"]["Timeout"]
     queues = {name: queue for name, queue in resources("AWS::SQS::Queue").items() if "RedrivePolicy" in queue}
-    assert len(queues) == 4
+    assert len(queues) == 5
     for name, queue in queues.items():
         visibility = queue["VisibilityTimeout"]
         assert visibility >= 6 * timeout, name
@@ -80,6 +80,7 @@ def test_whoever_reads_a_queue_may_hide_its_messages_and_no_others():
                     granted[name] = sorted(arn["Fn::GetAtt"][0] for arn in found)
     assert granted == {
         "PredictRole": ["OrderFifo", "OrderQueue"], "IngestRole": ["HistoryQueue"], "LabelRole": ["ChargebackQueue"],
+        "WebhookRole": ["WebhookQueue"],
     }
 
 
@@ -192,7 +193,7 @@ def test_nothing_is_sent_over_plain_http():
         **{name: arn(name) for name in resources("AWS::SQS::Queue")},
         **{name: {"Ref": name} for name in resources("AWS::SNS::Topic")},
     }
-    assert len(guarded) == 10
+    assert len(guarded) == 12
 
 
 def test_what_holds_orders_is_encrypted_and_with_the_key_that_was_given():
@@ -222,7 +223,7 @@ def test_what_holds_orders_is_encrypted_and_with_the_key_that_was_given():
         assert choice(rule["BucketKeyEnabled"]) == (True, none), name
     # Whoever reads and writes them may use the key, if there is one.
     roles = resources("AWS::IAM::Role")
-    assert sorted(roles) == ["ForwardRole", "IngestRole", "LabelRole", "PredictRole"]
+    assert sorted(roles) == ["ForwardRole", "IngestRole", "LabelRole", "PredictRole", "WebhookRole"]
     for name, role in roles.items():
         given = [
             statement["Fn::If"]
@@ -253,6 +254,42 @@ def test_no_policy_is_wider_than_it_must_be():
             if statement["Resource"] == "*":
                 wide |= set(statement["Action"])
     assert wide == {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+
+
+def test_what_is_off_by_default_is_off_as_a_whole():
+    parameters = template()["Parameters"]
+    assert (parameters["DecideUrl"]["Default"], parameters["WebhookUrl"]["Default"]) == ("off", "")
+    conditional = {}
+    for name, resource in template()["Resources"].items():
+        conditional.setdefault(resource.get("Condition"), set()).add(name)
+    assert conditional["HasDecideUrl"] == {"PredictUrl", "DecideCaller"}
+    assert conditional["HasWebhook"] == {name for name in template()["Resources"] if name.startswith("Webhook")}
+
+
+def test_the_url_answers_signed_requests_only():
+    [url] = resources("AWS::Lambda::Url").values()
+    assert url == {"TargetFunctionArn": {"Ref": "Predict.Alias"}, "AuthType": "AWS_IAM"}
+    [policy] = resources("AWS::IAM::ManagedPolicy").values()
+    allowed = {statement["Action"]: statement["Condition"] for statement in policy["PolicyDocument"]["Statement"]}
+    # AWS asks for both rights at a URL, and the second must not allow an invocation without it.
+    assert allowed == {
+        "lambda:InvokeFunctionUrl": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
+        "lambda:InvokeFunction": {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}},
+    }
+    assert {statement["Resource"]["Ref"] for statement in policy["PolicyDocument"]["Statement"]} == {"Predict.Alias"}
+    assert "${DecideTimeout}" in resources("AWS::Serverless::Function")["Predict"]["VersionDescription"]["Fn::Sub"]
+
+
+def test_webhooks_hear_of_decisions_through_a_queue_that_only_the_rule_fills():
+    rule = resources("AWS::Events::Rule")["WebhookRule"]
+    assert rule["EventPattern"] == {"source": ["fraudstream"], "detail-type": ["Fraud Decision", "Decision Reviewed"]}
+    arn = lambda name: {"Fn::GetAtt": [name, "Arn"]}  # noqa: E731
+    [target] = rule["Targets"]
+    assert (target["Arn"], target["DeadLetterConfig"]["Arn"]) == (arn("WebhookQueue"), arn("WebhookDeadLetters"))
+    for queue in ["WebhookQueue", "WebhookDeadLetters"]:
+        [allow, _] = resources("AWS::SQS::QueuePolicy")[f"{queue}Policy"]["PolicyDocument"]["Statement"]
+        assert (allow["Principal"], allow["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+        assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": arn("WebhookRule")}}
 
 
 def source(mapping):

@@ -250,7 +250,7 @@ fn read_position(record: &Value) -> Position {
 }
 
 /// The detail of the event: the decision without the values of the order. Its schema is in docs/schemas.
-fn make_detail(decision: &Decision) -> Value {
+pub fn make_detail(decision: &Decision) -> Value {
     json!({
         "version": DETAIL_VERSION,
         "decision_id": decision.decision_id,

@@ -1,7 +1,8 @@
 //! Lambda function `predict`: makes one decision per order, and writes it once.
 //!
-//! It handles batches of Kinesis and SQS, and answers a direct invocation with a single order by its decision. Existing
-//! decisions are read before anything is predicted, because Kinesis delivers everything from the first failure on again.
+//! It handles batches of Kinesis and SQS, and answers a direct invocation, or a request over HTTP, with a single order by
+//! its decision. Existing decisions are read before anything is predicted, because Kinesis delivers everything from the
+//! first failure on again.
 //!
 //! What was predicted is written in chunks: first the predictions, then the decisions, then the labels that came before
 //! their orders. So there is no decision without its prediction, and an interruption loses only what is done again. The
@@ -9,6 +10,9 @@
 
 mod checking;
 mod counting;
+mod http;
+mod http_answer;
+mod replies;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -19,15 +23,14 @@ use aws_sdk_frauddetector::error::BoxError;
 use aws_sdk_frauddetector::operation::get_event_prediction::GetEventPredictionOutput;
 use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
 use event::{DetectorVersionId, EventId, PREDICTION_HEADER, Timestamp};
-use serde::Serialize;
 use serde_json::Value;
 use shared::batch::{
-    BatchResponse, BatchResults, Batcher, CHUNK, InvocationContext, InvocationError, catch_panic,
+    BatchResults, Batcher, CHUNK, InvocationContext, InvocationError, PhaseDeadlines,
     not_reached_failure, prepare_records, run_until,
 };
 use shared::decisions::{
-    AppliedOverride, Decision, Decisions, FoundItems, ItemKey, MatchedRule, PredictionHeader,
-    PutResult, ServiceVerdict,
+    Decision, Decisions, FoundItems, ItemKey, MatchedRule, PredictionHeader, PutResult,
+    ServiceVerdict,
 };
 use shared::failure::{CallError, Failure, FailureClass, Rejection, ServiceCall};
 use shared::held_predictions::{HeldPredictions, UnstoredPredictions};
@@ -35,10 +38,13 @@ use shared::known_faults::{KnownFault, is_injected};
 use shared::labels::{CreatedEvent, LabelApplier};
 use shared::mapping::{MappedOrder, Mapping, ModelBlob};
 use shared::profiles::ProfileTable;
-use shared::queue_backoff::NamesFailures;
-use shared::records::{Invocation, Position, Record};
+use shared::records::{Invocation, Origin, Position, Record};
 use shared::rejected::RejectedStore;
 use tokio::time::Instant;
+
+pub use http::{DECIDE_PATH, read_order};
+pub use http_answer::{HttpAnswer, LARGEST_ORDER};
+pub use replies::{DecisionReply, OrderReply, PredictResponse};
 
 /// The name of the function in rejected records and metrics.
 pub const FUNCTION: &str = "predict";
@@ -91,63 +97,23 @@ enum JudgedOrder {
     Known(OrderResult),
 }
 
-/// The response to an invocation.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum PredictResponse {
-    /// Of a batch: the records to deliver again.
-    Batch(BatchResponse),
-    /// Of a single order: its decision.
-    Order(OrderReply),
-    /// Of several orders: what became of each, in their order.
-    Orders(Vec<OrderReply>),
+/// Reports the result of an order by its place in its chunk.
+type SayResult<'a> = dyn Fn(usize, Result<OrderResult, Failure>) + 'a;
+
+/// A batch whose orders are mapped and counted.
+struct PreparedBatch {
+    orders: Vec<Result<MappedOrder, Failure>>,
+    known: Result<KnownDecisions, Failure>,
+    now: Timestamp,
+    ends: PhaseDeadlines,
 }
 
-impl NamesFailures for PredictResponse {
-    fn batch_response(&self) -> Option<&BatchResponse> {
-        match self {
-            Self::Batch(response) => Some(response),
-            Self::Order(_) | Self::Orders(_) => None,
-        }
+impl PreparedBatch {
+    /// The event that a record is about.
+    fn subjects(&self, index: usize) -> Vec<String> {
+        let order = self.orders.get(index).into_iter().flatten();
+        order.map(|order| order.event_id.to_string()).collect()
     }
-}
-
-/// What became of an order of a direct invocation.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum OrderReply {
-    /// It was decided, now or before.
-    Decision(Box<DecisionReply>),
-    /// The mapping skips the message, because it is no order.
-    Skipped {
-        /// Always true.
-        skipped: bool,
-    },
-    /// It was not decided. A single order that is not decided makes the invocation fail.
-    Error {
-        /// Why: the class of the rejection, or the cause.
-        error: String,
-    },
-}
-
-/// The parts of a decision that a synchronous checkout needs.
-#[derive(Debug, Serialize)]
-pub struct DecisionReply {
-    /// The id of the order.
-    pub order_id: String,
-    /// Deterministic id of the decision.
-    pub decision_id: String,
-    /// The outcome that the shop acts on.
-    pub effective_outcome: String,
-    /// The override that made it the effective one, if one did.
-    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
-    pub applied_override: Option<AppliedOverride>,
-    /// All outcomes, the most important first.
-    pub outcomes: Vec<String>,
-    /// Rules that matched.
-    pub rules: Vec<String>,
-    /// Whether some value or rule could not be evaluated.
-    pub undetermined: bool,
 }
 
 /// Known decisions, by key: those that were read before the batch, and those that were made since.
@@ -194,7 +160,11 @@ impl PredictFunction {
             )),
             Invocation::Direct(records) => {
                 // The future is large, and most invocations are batches.
-                Box::pin(self.answer(&records, context)).await
+                Box::pin(self.answer(records, context)).await
+            }
+            Invocation::Http(call) => {
+                let answer = Box::pin(self.answer_call(call, context)).await;
+                Ok(PredictResponse::Http(answer))
             }
         }
     }
@@ -202,19 +172,11 @@ impl PredictFunction {
     /// Answers a direct invocation: one order by its decision, several by a list.
     async fn answer(
         &self,
-        records: &[Record],
+        records: Vec<Record>,
         context: InvocationContext,
     ) -> Result<PredictResponse, InvocationError> {
-        let end = self.batcher.phase_deadlines(context.deadline).process;
-        let mut replies = Vec::with_capacity(records.len());
-        for record in records {
-            let one = async { Box::pin(self.decide_one(&record.json()?, context)).await };
-            let one = catch_panic(one);
-            // A function that reaches its deadline is killed: the caller gets no reason, and the next call a cold start.
-            let done = run_until(end, one).await;
-            let done = done.unwrap_or_else(|| Err(not_reached_failure()));
-            replies.push(OrderReply::new(done));
-        }
+        let results = self.decide_direct(&records, context).await;
+        let mut replies: Vec<_> = results.into_iter().map(OrderReply::new).collect();
         if replies.len() > 1 {
             return Ok(PredictResponse::Orders(replies));
         }
@@ -232,7 +194,56 @@ impl PredictFunction {
         context: InvocationContext,
     ) -> BatchResults<OrderResult> {
         let ends = self.batcher.phase_deadlines(context.deadline);
-        let mut orders = prepare_records(&records, ends, |record| {
+        let prepared = self.prepare(&records, context.now, ends).await;
+        let park = async |record: &Record, rejection: &Rejection| {
+            self.rejected.write(FUNCTION, record, rejection).await
+        };
+        self.batcher
+            .run(
+                records,
+                ends,
+                |index| prepared.subjects(index),
+                async |index, record: &Record| self.judge_prepared(&prepared, index, record).await,
+                CHUNK,
+                async |chunk: Vec<JudgedOrder>, say: &SayResult<'_>| {
+                    self.settle(chunk, &prepared, say).await;
+                },
+                park,
+            )
+            .await
+    }
+
+    /// Decides orders whose senders wait for the decisions, as a batch. Nothing is parked, because the senders have the
+    /// orders and get the reasons. The results are in the order of the records.
+    pub async fn decide_direct(
+        &self,
+        records: &[Record],
+        context: InvocationContext,
+    ) -> Vec<Result<OrderResult, Failure>> {
+        let ends = self.batcher.phase_deadlines(context.deadline);
+        let prepared = self.prepare(records, context.now, ends).await;
+        self.batcher
+            .run_direct(
+                records,
+                ends,
+                |index| prepared.subjects(index),
+                async |index, record: &Record| self.judge_prepared(&prepared, index, record).await,
+                CHUNK,
+                async |chunk: Vec<JudgedOrder>, say: &SayResult<'_>| {
+                    self.settle(chunk, &prepared, say).await;
+                },
+            )
+            .await
+    }
+
+    /// Maps the orders of a batch, reads what is decided on them, and counts the others.
+    async fn prepare(
+        &self,
+        records: &[Record],
+        now: Timestamp,
+        ends: PhaseDeadlines,
+    ) -> PreparedBatch {
+        let mut orders = prepare_records(records, ends, |record| {
             self.mapping.map_order(&record.json()?)
         });
         let read = run_until(ends.process, self.read_decisions(orders.iter().flatten())).await;
@@ -240,58 +251,28 @@ impl PredictFunction {
             .unwrap_or_else(|| Err(not_reached_failure()))
             .map(KnownDecisions::new);
         if let Ok(known) = &known {
-            Box::pin(self.count(&mut orders, known, context.now, ends.process)).await;
+            Box::pin(self.count(&mut orders, known, now, ends.process)).await;
         }
-        let subjects = |index: usize| {
-            let order = orders[index].iter();
-            order.map(|order| order.event_id.to_string()).collect()
-        };
-        let process = async |index: usize, record: &Record| {
-            let order = orders[index].clone()?;
-            let known = known.as_ref().map_err(Clone::clone)?;
-            let position = Some(record.position.clone());
-            self.judge(order, position, known, context.now).await
-        };
-        let settle =
-            async |chunk: Vec<JudgedOrder>, say: &dyn Fn(usize, Result<OrderResult, Failure>)| {
-                let end = ends.end_of_writes();
-                self.settle(chunk, known.as_ref().ok(), (context.now, end), say)
-                    .await;
-            };
-        let park = async |record: &Record, rejection: &Rejection| {
-            self.rejected.write(FUNCTION, record, rejection).await
-        };
-        self.batcher
-            .run(records, ends, subjects, process, CHUNK, settle, park)
-            .await
+        PreparedBatch {
+            orders,
+            known,
+            now,
+            ends,
+        }
     }
 
-    /// Decides a single order.
-    ///
-    /// # Errors
-    /// [`Failure`]. Nothing is parked, because the caller has the order and gets the reason.
-    pub async fn decide_one(
+    async fn judge_prepared(
         &self,
-        order: &Value,
-        context: InvocationContext,
-    ) -> Result<OrderResult, Failure> {
-        let order = self.mapping.map_order(order)?;
-        let known = KnownDecisions::new(self.read_decisions([&order]).await?);
-        let mut orders = [Ok(order)];
-        Box::pin(self.count(&mut orders, &known, context.now, None)).await;
-        let [order] = orders;
-        let judged = self.judge(order?, None, &known, context.now).await?;
-        let done = Mutex::new(Err(Failure::retry("not finished")));
-        // The caller of this method ends it in time.
-        let times = (context.now, None);
-        self.settle(vec![judged], Some(&known), times, &|_, result| {
-            if let Ok(mut done) = done.lock() {
-                *done = result;
-            }
-        })
-        .await;
-        done.into_inner()
-            .unwrap_or_else(|_| Err(Failure::retry("not finished")))
+        prepared: &PreparedBatch,
+        index: usize,
+        record: &Record,
+    ) -> Result<JudgedOrder, Failure> {
+        let order = prepared.orders[index].clone()?;
+        let known = prepared.known.as_ref().map_err(Clone::clone)?;
+        // A direct invocation is no place where an order could be looked for.
+        let position = Some(&record.position).filter(|it| it.origin != Origin::Invoke);
+        self.judge(order, position.cloned(), known, prepared.now)
+            .await
     }
 
     /// Reads the existing decisions on these orders.
@@ -329,14 +310,9 @@ impl PredictFunction {
         Ok(JudgedOrder::New(Box::new((order, decision))))
     }
 
-    /// Stores a chunk of orders with different events: predictions, then decisions until `end`, then labels.
-    async fn settle(
-        &self,
-        chunk: Vec<JudgedOrder>,
-        known: Option<&KnownDecisions>,
-        (now, end): (Timestamp, Option<Instant>),
-        say: &dyn Fn(usize, Result<OrderResult, Failure>),
-    ) {
+    /// Stores a chunk of orders with different events: predictions, then decisions, then labels.
+    async fn settle(&self, chunk: Vec<JudgedOrder>, prepared: &PreparedBatch, say: &SayResult<'_>) {
+        let end = prepared.ends.end_of_writes();
         let mut done: Vec<(usize, OrderResult)> = Vec::with_capacity(chunk.len());
         let mut new = Vec::with_capacity(chunk.len());
         for (place, judged) in chunk.into_iter().enumerate() {
@@ -370,7 +346,7 @@ impl PredictFunction {
         for ((place, order), written) in orders.into_iter().zip(written) {
             match written.and_then(|written| self.note_written(written, &order)) {
                 Ok(result) => {
-                    if let Some(known) = known {
+                    if let Ok(known) = &prepared.known {
                         known.add(self.decision_key(&order), result.decision());
                     }
                     done.push((place, result));
@@ -378,7 +354,7 @@ impl PredictFunction {
                 Err(failure) => say(place, Err(failure)),
             }
         }
-        self.apply_labels(done, now, say).await;
+        self.apply_labels(done, prepared.now, say).await;
     }
 
     /// Stores the predictions on these events until `end`. Returns those that could not be stored.
@@ -421,7 +397,7 @@ impl PredictFunction {
         &self,
         done: Vec<(usize, OrderResult)>,
         now: Timestamp,
-        say: &dyn Fn(usize, Result<OrderResult, Failure>),
+        say: &SayResult<'_>,
     ) {
         let mut waiting = Vec::with_capacity(done.len());
         for (place, result) in done {
@@ -614,37 +590,5 @@ fn make_verdict(answer: GetEventPredictionOutput, prediction: PredictionHeader) 
             .map(|(name, score)| (name, f64::from(score)))
             .collect(),
         prediction,
-    }
-}
-
-impl DecisionReply {
-    fn new(decision: &Decision) -> Self {
-        Self {
-            order_id: decision.order_id.clone(),
-            decision_id: decision.decision_id.clone(),
-            effective_outcome: decision.effective_outcome.clone(),
-            applied_override: decision.applied_override.clone(),
-            outcomes: decision.outcomes.clone(),
-            rules: decision
-                .verdict
-                .matched_rules
-                .iter()
-                .map(|rule| rule.rule_id.clone())
-                .collect(),
-            undetermined: decision.undetermined,
-        }
-    }
-}
-
-impl OrderReply {
-    /// Lambda logs errors, so one has the class of a rejection and not its reason, which may quote the order.
-    fn new(result: Result<OrderResult, Failure>) -> Self {
-        let error = match result {
-            Ok(done) => return Self::Decision(Box::new(DecisionReply::new(done.decision()))),
-            Err(Failure::Skipped) => return Self::Skipped { skipped: true },
-            Err(Failure::Rejected(rejection)) => format!("rejected: {}", rejection.class),
-            Err(Failure::Retry(retry)) => format!("retry: {}", retry.cause),
-        };
-        Self::Error { error }
     }
 }

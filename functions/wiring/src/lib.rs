@@ -18,6 +18,7 @@ use shared::aws;
 use shared::batch::{Batcher, InvocationContext, run_until};
 use shared::decisions::Decisions;
 use shared::held_predictions::HeldPredictions;
+use shared::http_call::HttpCall;
 use shared::json;
 use shared::labels::LabelApplier;
 use shared::locations::Locations;
@@ -173,6 +174,7 @@ impl Wiring {
     ///
     /// The engine checks its definitions at the beginning of an invocation and writes its counters at the end, because the
     /// environment is frozen between invocations and no timer runs. Messages of a queue that failed are hidden for longer.
+    /// A request over HTTP has the time that the settings give it: somebody waits for its answer.
     ///
     /// # Errors
     /// The event cannot be parsed, or the handler failed.
@@ -187,6 +189,11 @@ impl Wiring {
         E: Into<Error>,
     {
         let payload = json::parse_event(event.as_bytes())?;
+        let context = if HttpCall::is_one(&payload) {
+            context.within(self.settings.decide_timeout)
+        } else {
+            context
+        };
         let deliveries = QueueDelivery::read_all(&payload);
         self.begin_invocation(context).await;
         let answer = Box::pin(handle(payload, context)).await.map_err(Into::into);

@@ -31,6 +31,7 @@ use crate::commands::simulate::SimulateArgs;
 use crate::commands::subject::SubjectArgs;
 use crate::commands::train::TrainArgs;
 use crate::commands::velocity::VelocityArgs;
+use crate::commands::webhooks::WebhooksArgs;
 use crate::commands::workspace::WorkspaceArgs;
 use crate::exit_status;
 
@@ -136,9 +137,9 @@ enum Command {
         after_help = "Examples:\n  fraudstream rollout --version 4 --share 10%\n  fraudstream rollout --version 4 --share 100%\n  fraudstream rollout --off"
     )]
     Rollout(RolloutArgs),
-    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port.
+    /// Answer Fraud Detector, DynamoDB, S3 and EventBridge on one port, and decide orders that are posted to /decide.
     #[command(
-        after_help = "The AWS CLI asks it with `aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567`.\n\nExample:\n  fraudstream serve --port 4567"
+        after_help = "The AWS CLI asks it with `aws frauddetector get-detectors --endpoint-url http://127.0.0.1:4567`.\n\nExamples:\n  fraudstream serve --port 4567\n  fraudstream serve --decide-timeout 300"
     )]
     Serve(ServeArgs),
     /// Train a model on a file of labelled events and measure it on another.
@@ -186,6 +187,11 @@ enum Command {
         after_help = "Examples:\n  fraudstream velocity status\n  fraudstream velocity rebuild --dry-run"
     )]
     Velocity(VelocityArgs),
+    /// Send the webhooks of past decisions again.
+    #[command(
+        after_help = "Example:\n  fraudstream webhooks replay --since 2026-11-28T10:00:00Z --url https://shop.example/webhooks --secret-file secret.txt"
+    )]
+    Webhooks(WebhooksArgs),
     /// Simulate a shop: history, new orders, chargebacks, and the truth.
     #[command(after_help = "Example:\n  fraudstream simulate --out shop/ --seed 7")]
     Simulate(SimulateArgs),
@@ -227,6 +233,7 @@ impl Cli {
             Command::Doctor(args) => args.run(&workspace).await,
             Command::Jobs(args) => args.run(&workspace).await,
             Command::Velocity(args) => Box::pin(args.run(&workspace)).await,
+            Command::Webhooks(args) => Box::pin(args.run(&workspace)).await,
             Command::Simulate(args) => args.run(),
         }
     }

@@ -33,6 +33,7 @@ pub mod run_summary;
 pub mod runners;
 pub mod signals;
 pub mod subject;
+mod webhook_replay;
 
 /// Starts logging to standard error; `directives` is the value of `RUST_LOG`.
 pub fn start_logging(directives: &str) {

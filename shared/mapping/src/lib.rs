@@ -33,6 +33,7 @@ pub mod failure;
 mod formats;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod http_call;
 mod jq;
 pub mod json;
 mod json_lists;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::failure::Failure;
+use crate::http_call::HttpCall;
 use crate::kpl;
 use crate::opener::{is_bare_order, open_payload};
 
@@ -130,6 +131,8 @@ impl fmt::Debug for Record {
 pub enum Invocation {
     /// Records of a stream or queue, in order.
     Batch(Vec<Record>),
+    /// A request over HTTP.
+    Http(HttpCall),
     /// Anything else: orders by themselves, mostly one.
     Direct(Vec<Record>),
 }
@@ -146,7 +149,7 @@ pub struct UnsupportedBatch {
 }
 
 impl Invocation {
-    /// Distinguishes a batch from orders that are sent directly: a batch has `Records`, each with an `eventSource`, or is a
+    /// Distinguishes a batch from a request over HTTP and from orders that are sent directly: a batch has `Records`, each with an `eventSource`, or is a
     /// list of such records, as `EventBridge` Pipes sends it. Records with several orders are split.
     ///
     /// # Errors
@@ -174,6 +177,9 @@ impl Invocation {
             let records = records.into_iter().flat_map(read_records).collect();
             return Ok(Self::Batch(split_records(records, SPLIT_BYTES)));
         }
+        if let Some(call) = HttpCall::read(&mut event) {
+            return Ok(Self::Http(call));
+        }
         let payload = event.to_string().into_bytes();
         // The id is the hash of the content.
         let position = Position::new(Origin::Invoke, "invoke", short_hash(&payload));
@@ -189,6 +195,7 @@ impl Invocation {
     pub fn into_records(self) -> Vec<Record> {
         match self {
             Self::Batch(records) | Self::Direct(records) => records,
+            Self::Http(call) => Record::from(call).split(),
         }
     }
 }
@@ -275,6 +282,17 @@ fn text_or_empty(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+/// The body of a request, as the record of a direct invocation.
+impl From<HttpCall> for Record {
+    fn from(call: HttpCall) -> Self {
+        Self {
+            position: Position::new(Origin::Invoke, "http", short_hash(&call.body)),
+            key: None,
+            payload: call.body,
+        }
+    }
+}
+
 impl Record {
     /// The order in the payload, a JSON object, without the layers around it.
     ///
@@ -357,7 +375,7 @@ mod tests {
     fn batch(event: Value) -> Vec<Record> {
         match Invocation::new(event).unwrap() {
             Invocation::Batch(records) => records,
-            Invocation::Direct(_) => panic!("a batch"),
+            other => panic!("a batch, not {other:?}"),
         }
     }
 

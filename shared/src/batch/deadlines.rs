@@ -29,6 +29,14 @@ impl InvocationContext {
         }
     }
 
+    /// The same, with a deadline at most `time` from now.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        let end = Instant::now() + time;
+        self.deadline = Some(self.deadline.map_or(end, |deadline| deadline.min(end)));
+        self
+    }
+
     /// The middle between now and the deadline.
     pub fn half_time(&self) -> Option<Instant> {
         let now = Instant::now();

@@ -111,13 +111,9 @@ impl Batcher {
         park: impl AsyncFn(&Record, &Rejection) -> Result<(), Failure>,
     ) -> BatchResults<U> {
         self.wait_for_circuit(&records, ends.process).await;
-        let groups = group_records(&records, subjects);
-        let limits = ChunkLimits {
-            concurrency: self.budget.concurrency,
-            chunk,
-        };
-        let mut results = process_in_chunks(&records, groups, limits, ends, process, settle).await;
-        self.detect_wrong_set_up(&records, &mut results);
+        let mut results = self
+            .run_direct(&records, ends, subjects, process, chunk, settle)
+            .await;
         self.park_rejected(&records, &mut results, ends.park, park)
             .await;
         let results = records
@@ -129,6 +125,27 @@ impl Batcher {
         handled.report(self.function);
         self.report_circuit();
         handled
+    }
+
+    /// As the first phase of [`Self::run`], for records whose senders wait for the results: rejected records are not
+    /// parked, and nothing is reported, because the senders have them and get the reason.
+    pub async fn run_direct<T, U>(
+        &self,
+        records: &[Record],
+        ends: PhaseDeadlines,
+        subjects: impl Fn(usize) -> Vec<String>,
+        process: impl AsyncFn(usize, &Record) -> Result<T, Failure>,
+        chunk: usize,
+        settle: impl AsyncFn(Vec<T>, &dyn Fn(usize, Result<U, Failure>)),
+    ) -> Vec<Result<U, Failure>> {
+        let groups = group_records(records, subjects);
+        let limits = ChunkLimits {
+            concurrency: self.budget.concurrency,
+            chunk,
+        };
+        let mut results = process_in_chunks(records, groups, limits, ends, process, settle).await;
+        self.detect_wrong_set_up(records, &mut results);
+        results
     }
 
     /// Parks the rejected records; a record that cannot be parked becomes a retry.

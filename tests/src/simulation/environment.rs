@@ -240,7 +240,7 @@ impl Environment {
                 let answer = Box::pin(wiring.handle_invocation(text, moment, &handle)).await;
                 answer.map(|answer| match answer {
                     PredictAnswer::Batch(response) => (batch(&response), None),
-                    reply @ (PredictAnswer::Order(_) | PredictAnswer::Orders(_)) => (
+                    reply => (
                         Answer::Failures(Vec::new()),
                         serde_json::to_value(reply).ok(),
                     ),

@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::Deserialize;
 
+use super::limits::LARGEST;
 use super::state::SharedState;
 use crate::fault::Fault;
 
@@ -32,7 +33,7 @@ pub(super) async fn add_faults(
     let Some(faults) = &server.front.faults else {
         return (StatusCode::NOT_FOUND, String::new());
     };
-    let body = match server.reader.read(request.into_body()).await {
+    let body = match server.reader.read(request.into_body(), LARGEST).await {
         Ok(body) => body,
         Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()),
     };

@@ -84,15 +84,15 @@ impl BodyReader {
         }
     }
 
-    /// Reads a body that may be kept.
+    /// Reads a body of at most `most` bytes that may be kept.
     ///
     /// # Errors
     /// [`BodyError`]; the rest of the body is not read.
-    pub async fn read(&self, body: Body) -> Result<Bytes, BodyError> {
-        self.read_with(body, LARGEST, |_| Ok(())).await
+    pub async fn read(&self, body: Body, most: usize) -> Result<Bytes, BodyError> {
+        self.read_with(body, most, |_| Ok(())).await
     }
 
-    /// Reads a body that the signature is checked with. Keep the permit until then: it stands for the
+    /// Reads a body of at most `most` bytes that the signature is checked with. Keep the permit until then: it stands for the
     /// memory.
     ///
     /// # Errors
@@ -100,6 +100,7 @@ impl BodyReader {
     pub async fn read_unverified(
         &self,
         body: Body,
+        most: usize,
     ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), BodyError> {
         let mut taken: Option<OwnedSemaphorePermit> = None;
         let take = |bytes: usize| {
@@ -112,7 +113,7 @@ impl BodyReader {
             }
             Ok(())
         };
-        let body = self.read_with(body, LARGEST_UNVERIFIED, take).await?;
+        let body = self.read_with(body, most, take).await?;
         Ok((body, taken))
     }
 

@@ -1,10 +1,12 @@
 //! All services on one loopback port, for the AWS CLI, for boto3, and for a pipeline that runs in
 //! another process.
 //!
-//! The services are told apart by the header `X-Amz-Target`; S3 is the one that has none.
+//! The services are told apart by the header `X-Amz-Target`; S3 is the one that has none. `POST /decide` decides the order in
+//! its body.
 //! With keys, signatures are checked; without keys, only requests of this machine are answered.
 
 mod admission;
+mod decide;
 mod fault_requests;
 mod limits;
 mod routes;
@@ -30,6 +32,7 @@ use tokio_io_timeout::TimeoutStream;
 use crate::fault::Faults;
 use crate::signature::SigningKeys;
 
+pub use decide::DecideService;
 pub use limits::ClientLimits;
 pub use services::Services;
 
@@ -51,6 +54,8 @@ pub struct ServeOptions {
     pub keys: Option<SigningKeys>,
     /// Faults that tests ask for at [`FAULTS`]; without them there is no such address.
     pub faults: Option<Faults>,
+    /// Decides orders that are posted to `/decide`; without it, such a request is told what is missing.
+    pub decide: Option<DecideService>,
     /// How many connections, how much time and memory clients may use.
     pub limits: ClientLimits,
 }

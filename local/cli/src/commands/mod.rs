@@ -39,6 +39,7 @@ mod time_arg;
 pub(crate) mod train;
 mod unmatched_labels;
 pub(crate) mod velocity;
+pub(crate) mod webhooks;
 pub(crate) mod workspace;
 
 /// Any error of a command, as a sentence for the person at the terminal.

@@ -1,4 +1,4 @@
-//! `fraudstream serve`: answers Fraud Detector, DynamoDB, S3 and `EventBridge` on one port.
+//! `fraudstream serve`: answers Fraud Detector, DynamoDB, S3 and `EventBridge` on one port, and decides orders.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,8 +13,12 @@ use crate::runners;
 use crate::signals;
 use local_aws::dynamodb::Durability;
 use local_aws::fault::Faults;
-use local_aws::serve;
+use local_aws::local_stack::LocalStack;
+use local_aws::serve::{self, DecideService};
 use local_aws::signature::SigningKeys;
+use shared::mapping::Mapping;
+use shared::settings::DECIDE_TIMEOUT_MS;
+use tokio::task::JoinHandle;
 
 /// How often `serve` writes the counters of stored events, which a function writes after each batch.
 const COUNTERS: Duration = Duration::from_secs(1);
@@ -37,6 +41,15 @@ pub(crate) struct ServeArgs {
     /// Keep the tables in memory: fastest, but lost when the process ends.
     #[arg(long)]
     memory: bool,
+    /// Milliseconds after which an order that is posted to /decide is answered, decided or not.
+    #[arg(
+        long,
+        env = "DECIDE_TIMEOUT_MS",
+        default_value_t = DECIDE_TIMEOUT_MS,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "MS"
+    )]
+    decide_timeout: u32,
     /// Let tests make calls fail, see docs/differences.md.
     #[arg(long, conflicts_with = "credentials")]
     faults: bool,
@@ -56,7 +69,12 @@ impl ServeArgs {
         } else {
             durability_for(self.durable)
         };
+        let mapping = workspace.read_mapping_if_any()?;
+        let locations = workspace.read_locations()?;
         let stack = workspace.open_local_stack(durability).await?;
+        let (decide, deciding) = mapping
+            .map(|mapping| self.start_deciding(&stack, mapping.with_locations(locations)))
+            .unzip();
         let engine = Arc::clone(&stack.engine);
         let counting = tokio::spawn(async move {
             loop {
@@ -71,6 +89,7 @@ impl ServeArgs {
         let front = serve::ServeOptions {
             keys,
             faults,
+            decide,
             ..serve::ServeOptions::default()
         };
         let stop = signals::listen_for_interrupt(front.limits.finish + signals::GRACE)?;
@@ -81,7 +100,19 @@ impl ServeArgs {
             task.abort();
             let _ = task.await;
         }
+        // It decides what still waits.
+        if let Some(deciding) = deciding {
+            let _ = deciding.await;
+        }
         stack.close().await?;
         Ok(served?)
+    }
+    fn start_deciding(
+        &self,
+        stack: &LocalStack,
+        mapping: Mapping,
+    ) -> (DecideService, JoinHandle<()>) {
+        let timeout = Duration::from_millis(self.decide_timeout.into());
+        DecideService::start(stack.pipeline().predict(mapping, None), timeout)
     }
 }

@@ -1,0 +1,198 @@
+//! Sends the webhooks of past decisions again.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use event::{EventTypeName, Timestamp};
+use futures::{StreamExt as _, stream};
+use indicatif::ProgressBar;
+use serde::Serialize;
+use shared::decisions::{Decision, Decisions};
+use shared::failure::Failure;
+use tokio::time::{MissedTickBehavior, interval};
+use webhook::{SigningSecrets, Undelivered, WebhookMessage, WebhookSender};
+
+/// How many messages are sent at the same time.
+const CALLS: usize = 8;
+/// The pauses between the attempts for one message.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// After so many messages in a row that did not arrive, the receiver is taken to be down.
+const FAILED_IN_A_ROW: usize = 10;
+/// The most messages that did not arrive that are named.
+const NAMED: usize = 100;
+
+/// Which decisions are sent: those made from a time on, and before another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DecisionRange {
+    pub(crate) since: Timestamp,
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl DecisionRange {
+    fn contains(&self, decision: &Decision) -> bool {
+        let Ok(time) = Timestamp::parse(&decision.decided_at) else {
+            return false;
+        };
+        time >= self.since && self.until.is_none_or(|until| time < until)
+    }
+}
+
+/// How messages are sent.
+pub(crate) struct Delivery {
+    pub(crate) sender: WebhookSender,
+    pub(crate) secrets: SigningSecrets,
+    /// The most messages a second.
+    pub(crate) rate: NonZeroU32,
+}
+
+/// What became of the messages.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct WebhookReport {
+    /// Decisions in the range.
+    pub(crate) decisions: u64,
+    /// Messages that the receiver answered with 2xx.
+    pub(crate) sent: u64,
+    /// Messages that did not arrive.
+    pub(crate) failed: u64,
+    /// The first of those, with the last reason of each.
+    pub(crate) failures: Vec<FailedMessage>,
+    /// Whether the rest was not tried, because the receiver is down.
+    pub(crate) stopped: bool,
+    /// Whether nothing was sent on purpose.
+    pub(crate) dry_run: bool,
+    #[serde(skip)]
+    failed_in_a_row: usize,
+}
+
+/// A message that did not arrive.
+#[derive(Debug, Serialize)]
+pub(crate) struct FailedMessage {
+    /// Its id, which is that of the decision.
+    id: String,
+    /// Why.
+    reason: String,
+}
+
+impl WebhookReport {
+    fn add(&mut self, id: String, result: Result<(), Undelivered>) {
+        match result {
+            Ok(()) => {
+                self.sent += 1;
+                self.failed_in_a_row = 0;
+            }
+            Err(reason) => {
+                self.failed += 1;
+                self.failed_in_a_row += 1;
+                if self.failures.len() < NAMED {
+                    let reason = reason.to_string();
+                    self.failures.push(FailedMessage { id, reason });
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for WebhookReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decisions = self.decisions;
+        if self.dry_run {
+            return writeln!(
+                f,
+                "dry run, nothing was sent: {decisions} decisions would be"
+            );
+        }
+        for FailedMessage { id, reason } in &self.failures {
+            writeln!(f, "{id}: {reason}")?;
+        }
+        writeln!(f, "{} sent, {} did not arrive", self.sent, self.failed)?;
+        if self.stopped {
+            writeln!(
+                f,
+                "stopped: the receiver did not take {FAILED_IN_A_ROW} messages in a row"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends the decisions of an event type in this range, in the order of the table; without `delivery` counts them only.
+///
+/// # Errors
+/// The table cannot be read.
+pub(crate) async fn replay_webhooks(
+    decisions: &Decisions,
+    event_type: &EventTypeName,
+    range: DecisionRange,
+    delivery: Option<&Delivery>,
+    progress: &ProgressBar,
+) -> Result<WebhookReport, Failure> {
+    let mut report = WebhookReport {
+        dry_run: delivery.is_none(),
+        ..WebhookReport::default()
+    };
+    let mut after = None;
+    loop {
+        let page = decisions.scan_page(event_type, after.as_ref()).await?;
+        let wanted = page.items.into_iter().map(|(_, decision)| decision);
+        let wanted: Vec<Decision> = wanted.filter(|it| range.contains(it)).collect();
+        report.decisions += wanted.len() as u64;
+        if let Some(delivery) = delivery {
+            delivery.send_all(&wanted, &mut report, progress).await;
+        }
+        after = page.next;
+        if after.is_none() || report.stopped {
+            return Ok(report);
+        }
+    }
+}
+
+impl Delivery {
+    async fn send_all(
+        &self,
+        decisions: &[Decision],
+        report: &mut WebhookReport,
+        bar: &ProgressBar,
+    ) {
+        let mut turn = interval(Duration::from_secs(1) / self.rate.get());
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let turns = stream::unfold(turn, async |mut turn| {
+            turn.tick().await;
+            Some(((), turn))
+        });
+        let sending = stream::iter(decisions).zip(turns);
+        let sending = sending.map(|(decision, ())| self.send_decision(decision));
+        let mut sending = std::pin::pin!(sending.buffer_unordered(CALLS));
+        while let Some((id, result)) = sending.next().await {
+            report.add(id, result);
+            bar.inc(1);
+            if report.failed_in_a_row >= FAILED_IN_A_ROW {
+                report.stopped = true;
+                return;
+            }
+        }
+    }
+
+    /// Sends the same message as the function, patiently.
+    async fn send_decision(&self, decision: &Decision) -> (String, Result<(), Undelivered>) {
+        let detail = forward::make_detail(decision);
+        let made = WebhookMessage::new(forward::DETAIL_TYPE, &decision.decided_at, detail);
+        let Ok(message) = made else {
+            return (decision.decision_id.clone(), Err(Undelivered::NotBuilt));
+        };
+        let mut pauses = PAUSES.iter();
+        loop {
+            let now = jiff::Timestamp::now();
+            let sent = self.sender.send(&message, &self.secrets, now).await;
+            match pauses.next().filter(|_| sent.is_err()) {
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => return (message.id, sent),
+            }
+        }
+    }
+}
