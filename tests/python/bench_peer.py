@@ -21,7 +21,8 @@ import tempfile
 import time
 
 from bench import FRAUDSTREAM, RELEASE, ROOT, cpu_seconds, memory_mb, orders, tell
-from conftest import Function, free_port, server
+from conftest import free_port, server
+from event_sources.environment import Environment
 
 PEER = ROOT / ".." / "shared" / "peers" / "python"
 ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/orders"
@@ -53,7 +54,7 @@ def run_function(binary, mode, port, lines, mapping=None):
     }
     batches = [batch(lines[at:at + 100], at) for at in range(1, len(lines), 100)]
     start = time.perf_counter()
-    function = Function(binary, env, os.devnull)
+    function = Environment(binary, env, os.devnull)
 
     def decide(event):
         answer = function.invoke(event)

@@ -27,7 +27,8 @@ import threading
 
 from bench import FRAUDSTREAM, MAPPING, ROOT, cpu_seconds
 from bench_peer import batch
-from conftest import Function, client, environment, free_port, server
+from conftest import client, environment, free_port, server
+from event_sources.environment import Environment
 
 COMMAND = pathlib.Path(os.environ.get("FRAUDSTREAM_BIN", FRAUDSTREAM)).resolve()
 # How many orders the functions get, after those that were decided before.
@@ -161,7 +162,7 @@ def counting_proxy(url, counts):
 def drive(binary, env, batches, log, counts=None):
     """What an order costs a warm function: milliseconds of processor time, and the bytes that an invocation logs.
     Lambda adds three lines of its own to each invocation."""
-    function = Function(binary, env, log)
+    function = Environment(binary, env, log)
     try:
         function.invoke(batches[0])
         logged, cpu = log.stat().st_size, cpu_seconds(function.process.pid)

@@ -21,6 +21,8 @@ TOOLS = ROOT / ".venv" / "tools" / "bin"
 SAM = ROOT / ".venv" / "sam" / "bin" / "sam"
 MINISTACK = ROOT / ".venv" / "ministack" / "bin" / "ministack"
 FUNCTIONS = ["predict", "ingest", "label", "forward"]
+# Of these, `webhook` is deployed only where there is a receiver.
+ALL_FUNCTIONS = [*FUNCTIONS, "webhook"]
 REGION = "us-east-1"
 HOST = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, check=True).stdout.split("host: ")[1].split()[0]
 ARCHITECTURE = "arm64" if HOST.startswith("aarch64") else "x86_64"
@@ -166,10 +168,10 @@ def bootstraps():
     One folder after the other, as `sam build` does.
     """
     if given := os.environ.get("BUILT_FUNCTIONS"):
-        return {name: pathlib.Path(given).resolve() / name / "bootstrap" for name in FUNCTIONS}
-    for name in FUNCTIONS:
+        return {name: pathlib.Path(given).resolve() / name / "bootstrap" for name in ALL_FUNCTIONS}
+    for name in ALL_FUNCTIONS:
         run("cargo", "lambda", "build", "--release", "--locked", "--bin", name, cwd=ROOT / "functions" / name)
-    return {name: ROOT / "target" / "lambda" / name / "bootstrap" for name in FUNCTIONS}
+    return {name: ROOT / "target" / "lambda" / name / "bootstrap" for name in ALL_FUNCTIONS}
 
 
 @pytest.fixture(scope="session")

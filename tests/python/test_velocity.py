@@ -10,7 +10,8 @@ import uuid
 
 import pytest
 
-from conftest import Function, client, environment, eventually, free_port, server
+from conftest import client, environment, eventually, free_port, server
+from event_sources.environment import Environment
 
 CARDS = 12
 ORDERS = 240
@@ -68,7 +69,7 @@ def shop(fraudstream, bootstraps, logs, tmp_path):
         }
 
         def start():
-            function = Function(bootstraps["predict"], env, logs / f"velocity-{len(started)}.log")
+            function = Environment(bootstraps["predict"], env, logs / f"velocity-{len(started)}.log")
             started.append(function)
             return function
 

@@ -12,7 +12,8 @@ import time
 import types
 
 import pytest
-from conftest import REGION, ROOT, Function, environment, eventually, make_call
+from conftest import REGION, ROOT, environment, eventually, make_call
+from event_sources.environment import Environment
 
 OLD, NEW = (f"whsec_{base64.b64encode(bytes([byte] * 32)).decode()}" for byte in (1, 2))
 
@@ -84,7 +85,8 @@ def shop(fraudstream, tmp_path_factory):
     call("run", "predict", orders)
     events = [json.loads(line) for line in (folder / "home" / "outcomes.jsonl").read_text().splitlines()]
     (folder / "secrets").write_text(f"{OLD}\n{NEW}\n")
-    return types.SimpleNamespace(call=call, events=events, secrets=folder / "secrets")
+    outcomes = folder / "home" / "outcomes.jsonl"
+    return types.SimpleNamespace(call=call, events=events, outcomes=outcomes, secrets=folder / "secrets")
 
 
 def replay(shop, receiver, *more, **options):
@@ -127,7 +129,7 @@ def test_a_range_of_time_is_sent_and_a_dry_run_sends_nothing(shop):
     before = sum(event["detail"]["decided_at"] < until for event in shop.events)
     with Receiver() as receiver:
         done = shop.call("webhooks", "replay", "--since", "2026-01-01", "--until", until, "--dry-run")
-        assert done.stdout == f"dry run, nothing was sent: {before} decisions would be\n"
+        assert done.stdout == f"dry run, nothing was sent: {before} decisions and 0 verdicts would be\n"
         assert receiver.seen == []
         report = json.loads(replay(shop, receiver, "--until", until, "--json").stdout)
         assert (report["sent"], len(receiver.seen)) == (before, before)
@@ -210,10 +212,8 @@ class Cloud:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-def test_the_function_delivers_what_the_queue_brings_again(shop, fraudstream, tmp_path):
-    bootstrap, cloud = fraudstream.parent / "webhook", Cloud()
-    if not bootstrap.exists():
-        pytest.skip(f"{bootstrap} is not built: cargo build --workspace --bins")
+def test_the_function_delivers_what_the_queue_brings_again(shop, bootstraps, tmp_path):
+    cloud = Cloud()
     waiting = {f"m-{number}": json.dumps(event) for number, event in enumerate(shop.events[:10])}
 
     def batch():
@@ -231,7 +231,7 @@ def test_the_function_delivers_what_the_queue_brings_again(shop, fraudstream, tm
         env = environment(
             AWS_ENDPOINT_URL=cloud.url, WEBHOOK_URL=receiver.url, WEBHOOK_SECRET_NAME="webhooks", WEBHOOK_TIMEOUT_MS="500", RUST_LOG="trace"
         )
-        function = Function(bootstrap, env, tmp_path / "log")
+        function = Environment(bootstraps["webhook"], env, tmp_path / "log")
         try:
             failed = function.invoke(batch())["batchItemFailures"]
             assert 0 < len(failed) < 10
@@ -264,14 +264,28 @@ def test_the_function_delivers_what_the_queue_brings_again(shop, fraudstream, tm
         ({"WEBHOOK_TIMEOUT_MS": "soon"}, "a whole number of milliseconds"),
     ],
 )
-def test_the_function_does_not_start_with_a_wrong_setting(fraudstream, wrong, sentence, tmp_path):
-    bootstrap = fraudstream.parent / "webhook"
-    if not bootstrap.exists():
-        pytest.skip(f"{bootstrap} is not built: cargo build --workspace --bins")
+def test_the_function_does_not_start_with_a_wrong_setting(bootstraps, wrong, sentence, tmp_path):
     env = environment(WEBHOOK_URL="https://shop.example/", WEBHOOK_SECRET_NAME="webhooks") | wrong
-    function = Function(bootstrap, env, tmp_path / "log")
+    function = Environment(bootstraps["webhook"], env, tmp_path / "log")
     try:
         assert function.process.wait(timeout=30) != 0
     finally:
         function.end()
     assert sentence in (tmp_path / "log").read_text()
+
+
+def test_a_verdict_is_sent_with_its_own_id(shop):
+    """The last test of the shop: it has a verdict from now on."""
+    by = ("ORD-0", "--as", "ana")
+    shop.call("review", "appeal", *by, "--reason", "the customer called")
+    shop.call("review", "claim", *by)
+    shop.call("review", "block", *by, "--reason", "the card was reported")
+    told = [json.loads(line) for line in shop.outcomes.read_text().splitlines()]
+    (reviewed,) = [event["detail"] for event in told if event["detail-type"] == "Decision Reviewed"]
+    with Receiver() as receiver:
+        report = json.loads(replay(shop, receiver, "--json").stdout)
+    assert (report["decisions"], report["verdicts"], report["sent"]) == (12, 1, 13)
+    (message,) = [message for message in receiver.seen if message.id == reviewed["verdict_id"]]
+    body = json.loads(message.body)
+    assert body == {"type": "decision.reviewed", "timestamp": reviewed["reviewed_at"], "data": reviewed}
+    assert "reported" not in message.body.decode()

@@ -272,7 +272,7 @@ pub fn make_detail(decision: &Decision) -> Value {
 }
 
 /// The detail of the event of a verdict, without the reviewer's words. Its schema is in docs/schemas.
-fn make_verdict_detail(verdict: &Verdict) -> Value {
+pub fn make_verdict_detail(verdict: &Verdict) -> Value {
     json!({
         "version": DETAIL_VERSION,
         "verdict_id": verdict.verdict_id,

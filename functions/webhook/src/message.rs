@@ -4,13 +4,22 @@ use serde_json::{Value, json};
 use shared::hash::short_hash;
 use thiserror::Error;
 
-/// The type of the messages about decisions.
-const DECISION: &str = "fraud.decision";
+/// Types of messages whose details have an id of their own and a time: the members of these.
+const KNOWN_TYPES: [(&str, &str, &str); 2] = [
+    ("fraud.decision", "decision_id", "decided_at"),
+    ("decision.reviewed", "verdict_id", "reviewed_at"),
+];
 
 /// What is in the queue is no event of the bus.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the message is no event of the bus: {0}")]
-pub struct UnreadableEvent(&'static str);
+pub struct UnreadableEvent(String);
+
+impl UnreadableEvent {
+    fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
 
 /// A message for the receiver.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,31 +44,33 @@ impl WebhookMessage {
     /// [`UnreadableEvent`], which says what is missing.
     pub fn from_event(text: &str) -> Result<Self, UnreadableEvent> {
         let mut event: Value =
-            serde_json::from_str(text).map_err(|_| UnreadableEvent("it is not JSON"))?;
+            serde_json::from_str(text).map_err(|_| UnreadableEvent::new("it is not JSON"))?;
         let detail = event["detail"].take();
         let text = |name: &str| event[name].as_str();
-        let detail_type = text("detail-type").ok_or(UnreadableEvent("`detail-type` is missing"))?;
+        let detail_type =
+            text("detail-type").ok_or_else(|| UnreadableEvent::new("`detail-type` is missing"))?;
         Self::new(detail_type, text("time").unwrap_or_default(), detail)
     }
 
     /// The message about an event with this detail; `time` is that of the event.
     ///
-    /// The id of a decision is its own. Other events are told apart by what is in them.
+    /// The id of a decision or a verdict is its own. Other events are told apart by what is in them.
     ///
     /// # Errors
     /// [`UnreadableEvent`], which says what is missing.
     pub fn new(detail_type: &str, time: &str, mut detail: Value) -> Result<Self, UnreadableEvent> {
         if !detail.is_object() {
-            return Err(UnreadableEvent("`detail` is no object"));
+            return Err(UnreadableEvent::new("`detail` is no object"));
         }
         // What is sent again has the same bytes, whoever wrote the detail.
         detail.sort_all_objects();
         let words: Vec<&str> = detail_type.split_whitespace().collect();
         let message_type = words.join(".").to_ascii_lowercase();
         let text = |name: &str| detail[name].as_str().map(str::to_owned);
-        let (id, timestamp) = if message_type == DECISION {
-            let id = text("decision_id").ok_or(UnreadableEvent("`decision_id` is missing"))?;
-            (id, text("decided_at"))
+        let known = KNOWN_TYPES.iter().find(|(name, ..)| *name == message_type);
+        let (id, timestamp) = if let Some((_, id, time)) = known {
+            let missing = || UnreadableEvent::new(format!("`{id}` is missing"));
+            (text(id).ok_or_else(missing)?, text(time))
         } else {
             let hash = short_hash(detail.to_string().as_bytes());
             (format!("{message_type}#{hash}"), None)
@@ -85,8 +96,16 @@ mod tests {
                 r#"order#1#1 {"type":"fraud.decision","timestamp":"2026-06-01T10:15:31.204Z","data":{"decided_at":"2026-06-01T10:15:31.204Z","decision_id":"order#1#1","order_id":"1","scores":{"a":2,"b":1.0}}}"#,
             ),
             (
-                r#"{"detail-type":"Decision Reviewed","time":"2026-06-02T08:00:00Z","detail":{"verdict":"good","decision_id":"order#1#1"}}"#,
-                r#"decision.reviewed#916f6d1a602e55c1 {"type":"decision.reviewed","timestamp":"2026-06-02T08:00:00Z","data":{"decision_id":"order#1#1","verdict":"good"}}"#,
+                r#"{"detail-type":"Decision Reviewed","time":"2026-06-02T08:00:01Z","detail":{"verdict_id":"order#1#1#verdict#1","reviewed_at":"2026-06-02T08:00:00.000Z"}}"#,
+                r#"order#1#1#verdict#1 {"type":"decision.reviewed","timestamp":"2026-06-02T08:00:00.000Z","data":{"reviewed_at":"2026-06-02T08:00:00.000Z","verdict_id":"order#1#1#verdict#1"}}"#,
+            ),
+            (
+                r#"{"detail-type":"Decision Reviewed","time":"2026-06-02T08:00:00Z","detail":{}}"#,
+                "the message is no event of the bus: `verdict_id` is missing",
+            ),
+            (
+                r#"{"detail-type":"Stock Changed","time":"2026-06-02T08:00:00Z","detail":{"verdict":"good","decision_id":"order#1#1"}}"#,
+                r#"stock.changed#916f6d1a602e55c1 {"type":"stock.changed","timestamp":"2026-06-02T08:00:00Z","data":{"decision_id":"order#1#1","verdict":"good"}}"#,
             ),
             ("{", "the message is no event of the bus: it is not JSON"),
             (

@@ -1,4 +1,4 @@
-//! Sends the webhooks of past decisions again.
+//! Sends the webhooks of past decisions and verdicts again.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -8,10 +8,12 @@ use event::{EventTypeName, Timestamp};
 use futures::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 use serde::Serialize;
+use shared::batch::InvocationContext;
 use shared::decisions::{Decision, Decisions};
 use shared::failure::Failure;
+use shared::reviews::{Reviews, Verdict};
 use tokio::time::{MissedTickBehavior, interval};
-use webhook::{SigningSecrets, Undelivered, WebhookMessage, WebhookSender};
+use webhook::{SigningSecrets, Undelivered, UnreadableEvent, WebhookMessage, WebhookSender};
 
 /// How many messages are sent at the same time.
 const CALLS: usize = 8;
@@ -27,21 +29,36 @@ const FAILED_IN_A_ROW: usize = 10;
 /// The most messages that did not arrive that are named.
 const NAMED: usize = 100;
 
-/// Which decisions are sent: those made from a time on, and before another.
+/// Which decisions and verdicts are sent: those made from a time on, and before another.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DecisionRange {
+pub(crate) struct TimeRange {
     pub(crate) since: Timestamp,
     pub(crate) until: Option<Timestamp>,
 }
 
-impl DecisionRange {
-    fn contains(&self, decision: &Decision) -> bool {
-        let Ok(time) = Timestamp::parse(&decision.decided_at) else {
+impl TimeRange {
+    /// Whether a time, ISO 8601 UTC, is in the range.
+    fn contains(&self, time: &str) -> bool {
+        let Ok(time) = Timestamp::parse(time) else {
             return false;
         };
         time >= self.since && self.until.is_none_or(|until| time < until)
     }
+
+    /// The days of the range in UTC, `yyyy-MM-dd`, up to that of `now`.
+    fn days(&self, now: Timestamp) -> Vec<String> {
+        let last = self.until.map_or(now, |until| until.min(now));
+        let midnight = self.since.epoch_seconds().div_euclid(DAY) * DAY;
+        let days = (last.epoch_seconds() - midnight).div_euclid(DAY);
+        (0..=days)
+            .map(|day| midnight.saturating_add(day * DAY))
+            .filter_map(|time| Timestamp::from_epoch_seconds(time).ok())
+            .map(|time| time.to_string().chars().take(10).collect())
+            .collect()
+    }
 }
+
+const DAY: i64 = 86_400;
 
 /// How messages are sent.
 pub(crate) struct Delivery {
@@ -56,6 +73,8 @@ pub(crate) struct Delivery {
 pub(crate) struct WebhookReport {
     /// Decisions in the range.
     pub(crate) decisions: u64,
+    /// Verdicts of people in the range.
+    pub(crate) verdicts: u64,
     /// Messages that the receiver answered with 2xx.
     pub(crate) sent: u64,
     /// Messages that did not arrive.
@@ -100,11 +119,15 @@ impl WebhookReport {
 
 impl fmt::Display for WebhookReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decisions = self.decisions;
+        let Self {
+            decisions,
+            verdicts,
+            ..
+        } = self;
         if self.dry_run {
             return writeln!(
                 f,
-                "dry run, nothing was sent: {decisions} decisions would be"
+                "dry run, nothing was sent: {decisions} decisions and {verdicts} verdicts would be"
             );
         }
         for FailedMessage { id, reason } in &self.failures {
@@ -121,14 +144,15 @@ impl fmt::Display for WebhookReport {
     }
 }
 
-/// Sends the decisions of an event type in this range, in the order of the table; without `delivery` counts them only.
+/// Sends the decisions of an event type in this range, in the order of the table, then the verdicts on them; without
+/// `delivery` counts them only.
 ///
 /// # Errors
 /// The table cannot be read.
 pub(crate) async fn replay_webhooks(
     decisions: &Decisions,
     event_type: &EventTypeName,
-    range: DecisionRange,
+    range: TimeRange,
     delivery: Option<&Delivery>,
     progress: &ProgressBar,
 ) -> Result<WebhookReport, Failure> {
@@ -139,15 +163,62 @@ pub(crate) async fn replay_webhooks(
     let mut after = None;
     loop {
         let page = decisions.scan_page(event_type, after.as_ref()).await?;
-        let wanted = page.items.into_iter().map(|(_, decision)| decision);
-        let wanted: Vec<Decision> = wanted.filter(|it| range.contains(it)).collect();
-        report.decisions += wanted.len() as u64;
+        let found = page.items.iter().map(|(_, decision)| decision);
+        let messages: Vec<MadeMessage> = found
+            .filter(|it| range.contains(&it.decided_at))
+            .map(MadeMessage::of_decision)
+            .collect();
+        report.decisions += messages.len() as u64;
         if let Some(delivery) = delivery {
-            delivery.send_all(&wanted, &mut report, progress).await;
+            delivery.send_all(&messages, &mut report, progress).await;
         }
         after = page.next;
-        if after.is_none() || report.stopped {
+        if report.stopped {
             return Ok(report);
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    let reviews = Reviews::new(decisions.clone());
+    for day in range.days(InvocationContext::new(jiff::Timestamp::now(), 0).now) {
+        let verdicts = reviews.verdicts_of_day(event_type, &day).await?;
+        let messages: Vec<MadeMessage> = verdicts
+            .iter()
+            .filter(|it| range.contains(&it.reviewed_at))
+            .map(MadeMessage::of_verdict)
+            .collect();
+        report.verdicts += messages.len() as u64;
+        if let Some(delivery) = delivery {
+            delivery.send_all(&messages, &mut report, progress).await;
+        }
+        if report.stopped {
+            break;
+        }
+    }
+    Ok(report)
+}
+
+/// The message that the function sends about a decision or a verdict, with the id of either.
+struct MadeMessage {
+    id: String,
+    message: Result<WebhookMessage, UnreadableEvent>,
+}
+
+impl MadeMessage {
+    fn of_decision(decision: &Decision) -> Self {
+        let (time, detail) = (&decision.decided_at, forward::make_detail(decision));
+        Self {
+            id: decision.decision_id.clone(),
+            message: WebhookMessage::new(forward::DETAIL_TYPE, time, detail),
+        }
+    }
+
+    fn of_verdict(verdict: &Verdict) -> Self {
+        let (time, detail) = (&verdict.reviewed_at, forward::make_verdict_detail(verdict));
+        Self {
+            id: verdict.verdict_id.clone(),
+            message: WebhookMessage::new(forward::REVIEWED_DETAIL_TYPE, time, detail),
         }
     }
 }
@@ -155,7 +226,7 @@ pub(crate) async fn replay_webhooks(
 impl Delivery {
     async fn send_all(
         &self,
-        decisions: &[Decision],
+        messages: &[MadeMessage],
         report: &mut WebhookReport,
         bar: &ProgressBar,
     ) {
@@ -165,8 +236,8 @@ impl Delivery {
             turn.tick().await;
             Some(((), turn))
         });
-        let sending = stream::iter(decisions).zip(turns);
-        let sending = sending.map(|(decision, ())| self.send_decision(decision));
+        let sending = stream::iter(messages).zip(turns);
+        let sending = sending.map(|(made, ())| self.send_patiently(made));
         let mut sending = std::pin::pin!(sending.buffer_unordered(CALLS));
         while let Some((id, result)) = sending.next().await {
             report.add(id, result);
@@ -178,20 +249,18 @@ impl Delivery {
         }
     }
 
-    /// Sends the same message as the function, patiently.
-    async fn send_decision(&self, decision: &Decision) -> (String, Result<(), Undelivered>) {
-        let detail = forward::make_detail(decision);
-        let made = WebhookMessage::new(forward::DETAIL_TYPE, &decision.decided_at, detail);
-        let Ok(message) = made else {
-            return (decision.decision_id.clone(), Err(Undelivered::NotBuilt));
+    /// Sends the same message as the function, several times if it has to.
+    async fn send_patiently(&self, made: &MadeMessage) -> (String, Result<(), Undelivered>) {
+        let Ok(message) = &made.message else {
+            return (made.id.clone(), Err(Undelivered::NotBuilt));
         };
         let mut pauses = PAUSES.iter();
         loop {
             let now = jiff::Timestamp::now();
-            let sent = self.sender.send(&message, &self.secrets, now).await;
+            let sent = self.sender.send(message, &self.secrets, now).await;
             match pauses.next().filter(|_| sent.is_err()) {
                 Some(pause) => tokio::time::sleep(*pause).await,
-                None => return (message.id, sent),
+                None => return (made.id.clone(), sent),
             }
         }
     }

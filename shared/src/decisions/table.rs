@@ -291,7 +291,7 @@ impl Decisions {
         }
         let by_time =
             |it: &Decision| (it.event_timestamp.clone(), it.event_id.clone(), it.revision);
-        reviews.sort_by(|a, b| by_time(b).cmp(&by_time(a)));
+        reviews.sort_by_key(|it| std::cmp::Reverse(by_time(it)));
         reviews.truncate(limit);
         Ok(reviews)
     }

@@ -292,9 +292,10 @@ impl CaseEditor<'_> {
         self.check_waiting()?;
         let order = self.order();
         if let Some(claim) = self.valid_claim() {
-            return match who.is(&claim.by) {
-                true => Ok(()),
-                false => Err(self.refuse_claimed(claim)),
+            return if who.is(&claim.by) {
+                Ok(())
+            } else {
+                Err(self.refuse_claimed(claim))
             };
         }
         let expired = self

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use event::Timestamp;
@@ -188,7 +189,8 @@ impl Reviews {
         for (number, name) in variables.into_iter().flatten().enumerate() {
             names.insert("#variables".to_owned(), "variables".to_owned());
             names.insert(format!("#v{number}"), name.to_string());
-            attributes.push_str(&format!(", #variables.#v{number}"));
+            // Writing to a string does not fail.
+            let _ = write!(attributes, ", #variables.#v{number}");
         }
         let query = self
             .query()

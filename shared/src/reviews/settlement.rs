@@ -58,12 +58,12 @@ pub fn plan_settlement(
 }
 
 impl Settlement {
-    fn add(&mut self, case: WaitingCase, cause: VerdictCause, outcome: String) {
-        if case.claim.is_some() {
+    fn add(&mut self, waiting: WaitingCase, cause: VerdictCause, outcome: String) {
+        if waiting.claim.is_some() {
             self.claimed += 1;
             self.waiting += 1;
         } else {
-            self.lapses.push((case, Lapse { cause, outcome }));
+            self.lapses.push((waiting, Lapse { cause, outcome }));
         }
     }
 }

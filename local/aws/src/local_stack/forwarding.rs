@@ -76,8 +76,8 @@ pub(super) async fn queue_missing_decisions(
             ))
         })?;
         // A verdict also names its decision.
-        let id = ["verdict_id", "decision_id"].into_iter();
-        let id = id.filter_map(|name| item.get(name)?.as_s().ok()).next();
+        let mut id = ["verdict_id", "decision_id"].into_iter();
+        let id = id.find_map(|name| item.get(name)?.as_s().ok());
         if id.is_none_or(|id| told.contains(id)) {
             continue;
         }

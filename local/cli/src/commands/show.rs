@@ -104,9 +104,10 @@ impl ShowArgs {
         let decisions = workspace.pipeline.decisions();
         let mut found = self.what.find(&decisions, mapping).await?;
         if self.what.order_id.is_some() {
-            let text = match self.json {
-                true => String::new(),
-                false => describe_orders(workspace, mapping, &found).await?,
+            let text = if self.json {
+                String::new()
+            } else {
+                describe_orders(workspace, mapping, &found).await?
             };
             return Ok((found, text));
         }

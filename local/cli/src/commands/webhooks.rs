@@ -14,7 +14,7 @@ use super::output::print_result;
 use super::time_arg::parse_time;
 use super::workspace::WorkspaceArgs;
 use crate::progress_bar::start_progress_bar;
-use crate::webhook_replay::{DecisionRange, Delivery, replay_webhooks};
+use crate::webhook_replay::{Delivery, TimeRange, replay_webhooks};
 use local_aws::dynamodb::Durability;
 
 /// The arguments of `webhooks`.
@@ -26,7 +26,7 @@ pub(crate) struct WebhooksArgs {
 
 #[derive(Debug, Subcommand)]
 enum WebhooksAction {
-    /// Send the webhooks of past decisions again: the same ids, the same bodies.
+    /// Send the webhooks of past decisions and verdicts again: the same ids, the same bodies.
     #[command(
         after_help = "The receiver acts once for each id, so sending again what arrived changes nothing.\n\nExamples:\n  fraudstream webhooks replay --since 2026-11-01 --dry-run\n  fraudstream webhooks replay --since 2026-11-28T10:00:00Z --until 2026-11-28T12:00:00Z --url https://shop.example/webhooks --secret-file secret.txt\n  fraudstream --aws webhooks replay --since 2026-11-28 --url https://shop.example/webhooks --secret-file - --rate 50"
     )]
@@ -83,7 +83,7 @@ impl ReplayArgs {
             .open(Durability::Kill, workspace.fraud_detector)
             .await?;
         let decisions = opened.pipeline.decisions();
-        let range = DecisionRange {
+        let range = TimeRange {
             since: self.since,
             until: self.until,
         };

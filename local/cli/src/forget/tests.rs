@@ -305,8 +305,8 @@ impl Shop {
     }
 
     async fn forget_person(&self, text: &str) -> (ForgetReport, Traces) {
-        self.forget(SubjectQuery::entity(&mapping(), text).unwrap())
-            .await
+        let who = SubjectQuery::entity(&mapping(), text).unwrap();
+        Box::pin(self.forget(who)).await
     }
 
     async fn replay(&self, prefix: &str) -> Vec<ReplayedObject> {

@@ -27,7 +27,7 @@ impl ShowArgs {
     /// Shows a case.
     pub(super) async fn run(self, desk: &Desk<'_>) -> Result<(), CommandError> {
         let decision = desk.find_case(&self.order_id).await?;
-        show_case(desk, decision, self.json).await
+        Box::pin(show_case(desk, decision, self.json)).await
     }
 }
 

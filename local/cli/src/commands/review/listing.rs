@@ -1,5 +1,7 @@
 //! `fraudstream review list` and `next`.
 
+use std::fmt::Write as _;
+
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use event::Timestamp;
@@ -54,7 +56,8 @@ impl ListArgs {
         cases.truncate(self.limit);
         let mut text = cases_table(desk, &cases);
         if more > 0 {
-            text.push_str(&format!("and {more} more; --limit N lists more\n"));
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "and {more} more; --limit N lists more");
         }
         if queue.is_over_capacity {
             text.push_str(
@@ -112,7 +115,7 @@ impl NextArgs {
                 })
                 .await;
             match claimed {
-                Ok(decision) => return show_case(desk, decision, self.json).await,
+                Ok(decision) => return Box::pin(show_case(desk, decision, self.json)).await,
                 // Somebody else was faster.
                 Err(ReviewError::Refused(_) | ReviewError::Gone(_)) => {}
                 Err(error) => return Err(error.into()),

@@ -41,7 +41,7 @@ impl PracticeArgs {
     pub(super) async fn run(self, desk: &Desk<'_>) -> Result<(), CommandError> {
         match (&self.order_id, self.verdict) {
             (Some(order_id), Some(verdict)) => self.compare(desk, order_id, verdict).await,
-            _ => self.choose(desk).await,
+            _ => Box::pin(self.choose(desk)).await,
         }
     }
 

@@ -35,22 +35,20 @@ impl RecheckArgs {
     /// Lists what waits, or compares a verdict.
     pub(super) async fn run(self, desk: &Desk<'_>) -> Result<(), CommandError> {
         let event_type = desk.mapping.event_type();
-        match (&self.order_id, &self.who, self.verdict, &self.reason) {
-            (Some(order_id), Some(who), Some(verdict), Some(reason)) => {
-                let outcome = desk.effect(verdict)?.outcome.clone();
-                let recheck = (who, outcome.as_str(), reason);
-                self.compare(desk, order_id, recheck).await
-            }
-            _ => {
-                let waiting = desk.reviews.verdicts_to_recheck(event_type).await?;
-                // What was decided is not shown: the second person is to think for themselves.
-                let values = waiting.iter().map(|it| {
-                    json!({"order_id": it.order_id, "reviewer": it.reviewer, "reviewed_at": it.reviewed_at})
-                });
-                let values: Vec<_> = values.collect();
-                print_result(self.json, &values, verdicts_table(&waiting))
-            }
+        if let (Some(order_id), Some(who), Some(verdict), Some(reason)) =
+            (&self.order_id, &self.who, self.verdict, &self.reason)
+        {
+            let outcome = desk.effect(verdict)?.outcome.clone();
+            let recheck = (who, outcome.as_str(), reason);
+            return self.compare(desk, order_id, recheck).await;
         }
+        let waiting = desk.reviews.verdicts_to_recheck(event_type).await?;
+        // What was decided is not shown: the second person is to think for themselves.
+        let values = waiting.iter().map(|it| {
+            json!({"order_id": it.order_id, "reviewer": it.reviewer, "reviewed_at": it.reviewed_at})
+        });
+        let values: Vec<_> = values.collect();
+        print_result(self.json, &values, verdicts_table(&waiting))
     }
 
     async fn compare(
@@ -84,12 +82,13 @@ impl RecheckArgs {
             )
             .into());
         }
-        let text = match recheck.agrees {
-            true => format!("order {order_id}: you and {first} agree on {outcome}\n"),
-            false => format!(
+        let text = if recheck.agrees {
+            format!("order {order_id}: you and {first} agree on {outcome}\n")
+        } else {
+            format!(
                 "order {order_id}: you say {outcome}, {first} decided {}; nothing changed, `fraudstream review appeal` opens the case again\n",
                 verdict.outcome
-            ),
+            )
         };
         let value = json!({"order_id": order_id, "verdict": verdict, "recheck": recheck});
         print_result(self.json, &value, printable_lines(&text))

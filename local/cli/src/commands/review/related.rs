@@ -101,7 +101,8 @@ pub(super) async fn find_related(
         }
     }
     let mut page = None;
-    while all {
+    let mut is_left = all;
+    while is_left {
         let scanned = decisions
             .scan_page(desk.mapping.event_type(), page.as_ref())
             .await?;
@@ -109,9 +110,7 @@ pub(super) async fn find_related(
             add_decision(&mut found, decision, other);
         }
         page = scanned.next;
-        if page.is_none() {
-            break;
-        }
+        is_left = page.is_some();
     }
     // Revisions of the order itself are no other orders.
     let others = found.into_values();

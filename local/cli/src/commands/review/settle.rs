@@ -44,9 +44,10 @@ struct SettledCases {
 impl SettleArgs {
     /// Settles.
     pub(super) async fn run(self, desk: &Desk<'_>) -> Result<(), CommandError> {
-        let labels_applied = match self.dry_run {
-            true => 0,
-            false => desk.apply_labels().await?,
+        let labels_applied = if self.dry_run {
+            0
+        } else {
+            desk.apply_labels().await?
         };
         let queues = Reviews::queues(&desk.mapping);
         let cases = desk
@@ -63,9 +64,12 @@ impl SettleArgs {
         };
         let dry_run = self.dry_run;
         let mut closing = stream::iter(&plan.lapses)
-            .map(async |(case, lapse)| match dry_run {
-                true => Ok(true),
-                false => close_case(desk, case, lapse).await,
+            .map(async |(case, lapse)| {
+                if dry_run {
+                    Ok(true)
+                } else {
+                    close_case(desk, case, lapse).await
+                }
             })
             .buffered(AT_ONCE);
         let mut lapses = plan.lapses.iter();
