@@ -198,7 +198,8 @@ def test_labels_of_the_test_count_when_they_would_have_come(fraudstream, tmp_pat
     # The test begins at day 144: the last model is trained at day 171, without the fortnight before it.
     _, again = measure("--label-delay", "7d", "--gap", "14d", "--retrain-every", "9d")
     assert sum(again["blocks"]) == (171 - 14) * 50
-    assert "4 models in " in run(fraudstream, tmp_path, "evaluate", "orders.csv", "--retrain-every", "9d")
+    found = run(fraudstream, tmp_path, "evaluate", "orders.csv", "--retrain-every", "9d")
+    assert "4 models in " in found and "note: nothing says when labels came" in found
 
 
 def rows(change=lambda number, row: row, many=3000, header="EVENT_ID,EVENT_TIMESTAMP,amount,kind,note,EVENT_LABEL"):

@@ -147,13 +147,19 @@ fn guess_type(name: &str, values: &ColumnValues<'_>) -> (Option<VariableType>, S
 /// The type of a column that is named like something that comes again, such as `card_id` or `Kundennummer`: not a
 /// number, whose size would mean something, and not a text.
 fn guess_key(name: &str, values: &ColumnValues<'_>) -> Option<(VariableType, &'static str)> {
-    let are_ids = values.share(is_whole_number) > 0.98
-        || values.share(|text| !text.contains(char::is_whitespace)) > 0.95;
+    let are_ids = if values.share(|text| parse::parse_number(text).is_some()) > 0.98 {
+        values.share(is_whole_number) > 0.98 && values.distinct.len() > FEW_NUMBERS
+    } else {
+        values.share(|text| !text.contains(char::is_whitespace)) > 0.95
+    };
     (is_key_name(name) && are_ids).then_some((
         VariableType::Categorical,
         "by its name; values identify something",
     ))
 }
+
+/// So few numbers are a flag or a count, whatever their name says.
+const FEW_NUMBERS: usize = 20;
 
 fn is_whole_number(text: &str) -> bool {
     let whole = text.strip_suffix(".0").unwrap_or(text);
@@ -253,11 +259,12 @@ fn guess_by_name(
         return Some((kind, "by its name; values are short"));
     }
     let is_money = (has(AMOUNT) || has(MONEY)) && !has(NOT_MONEY);
-    if is_money && numeric > 0.98 && have_cents(values) {
+    if is_money && numeric > 0.98 && values.distinct.len() > 2 && have_cents(values) {
         return Some((T::Price, "by its name; values are numbers with cents"));
     }
     // A device that is only described, such as by its maker, is a category.
-    if has(DEVICE) && (has(&["fingerprint", "cookie"]) || is_key_name(name) && has(TOKEN)) {
+    let is_named = has(&["fingerprint", "cookie"]) && numeric <= 0.9 && values.distinct.len() > 2;
+    if has(DEVICE) && (is_named || is_key_name(name) && has(TOKEN)) {
         return Some((T::Fingerprint, "by its name; values identify a device"));
     }
     if numeric > 0.9 {
@@ -270,6 +277,14 @@ fn guess_by_name(
 fn is_postal_code(words: &[String]) -> bool {
     let is_zip = |word: &String| ZIP.contains(&word.as_str());
     let is_sure = |word: &String| is_zip(word) && word.len() > 2 && word != "cap";
+    if has_word(
+        words,
+        &[
+            "count", "cnt", "distinct", "age", "days", "match", "distance",
+        ],
+    ) {
+        return false;
+    }
     words.iter().any(is_sure)
         || (words.iter().any(is_zip)
             && (words.len() == 1 || has_word(words, SHIPPING) || has_word(words, BILLING)))
@@ -435,7 +450,17 @@ mod tests {
         let token = |n: u32| format!("{:032x}", u128::from(n) << 90);
         let street = |n: u32| format!("Lange Reihe {n}");
         let once = |n: u32| (70_001 + n).to_string();
-        let cases: [Case<'_>; 36] = [
+        let flag = |n: u32| (n % 2).to_string();
+        let truth = |n: u32| ["true", "false"][n as usize % 2].to_owned();
+        let cases: [Case<'_>; 44] = [
+            ("used_pin_number", &flag, "NUMERIC"),
+            ("repeat_customer", &flag, "NUMERIC"),
+            ("avg_amount_per_customer", &money, "PRICE"),
+            ("is_paid", &truth, "CATEGORICAL"),
+            ("cookie_enabled", &truth, "CATEGORICAL"),
+            ("fingerprint_confidence", &money, "NUMERIC"),
+            ("zip_count_4w", &whole, "NUMERIC"),
+            ("Customer Zipcode", &whole, "BILLING_ZIP"),
             ("orderTotal", &money, "PRICE"),
             ("Rechnungsbetrag", &money, "PRICE"),
             ("montant", &money, "PRICE"),

@@ -42,6 +42,7 @@ pub use categories::{Categories, Category};
 pub use dataset::{Dataset, EventLabel, EventRow, RowError};
 pub use features::Feature;
 pub use histories::EntityHistories;
+pub use history::is_nobody;
 pub use infer::{InferredColumn, infer_types};
 pub use maturity::{LabelsAre, Maturity, UnlabelledTreatment};
 pub use model::{

@@ -15,6 +15,7 @@ use model::{
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::error::{EvaluateError, io_error_in};
+use crate::format::{describe_time, month_of};
 use crate::measures::{LookUps, Measures, ScoredEvent};
 use crate::output::{write_report, write_scores};
 use crate::result::EvaluationResult;
@@ -142,7 +143,8 @@ impl Evaluate {
         // It is large, and no longer needed.
         drop(data.dataset);
 
-        let histories = self.read_histories(columns, &test, histories)?;
+        let histories =
+            self.read_histories(columns, &test, self.gap_start(&overview), histories)?;
         let (scored, times, test_notes) = self.score_test_events(
             columns,
             &test,
@@ -154,6 +156,8 @@ impl Evaluate {
         let models_trained = models.count();
         let model = models.into_newest();
         let bytes = model.to_bytes();
+        let mut about_test = self.describe_test(columns, &overview, data.newest, data.seen_in_test);
+        about_test.extend(self.describe_retraining(data.real_label_times));
         let mut evaluation = EvaluationResult {
             summary: Vec::new(),
             train: self.train.display().to_string(),
@@ -172,7 +176,7 @@ impl Evaluate {
             broken_rows: data.row_notes.broken,
             row_notes: self.describe_rows(&data.row_notes, &test, &test_notes),
             repeated_ids: data.repeated_ids,
-            test_notes: self.describe_test(columns, &overview, data.newest, data.seen_in_test),
+            test_notes: about_test,
             score_promises: check_promises(&scored),
             measures: Measures::new(&scored, &columns.variables, &data.look_ups),
             rules_only: rules.map(|rules| rules.measure(&scored)),
@@ -222,6 +226,12 @@ impl Evaluate {
         }
     }
 
+    /// From when on events are left out before the test, in seconds since 1970.
+    fn gap_start(&self, overview: &TestOverview) -> Option<i64> {
+        let (start, gap) = overview.start.zip(self.gap)?;
+        Some(start.saturating_sub(gap))
+    }
+
     /// Reads the events that train.
     fn read_training_data(
         &self,
@@ -229,8 +239,7 @@ impl Evaluate {
         test: &TestEvents<'_>,
         overview: &mut TestOverview,
     ) -> Result<TrainingData, TableError> {
-        let gap_start = overview.start.zip(self.gap);
-        let gap_start = gap_start.map(|(start, gap)| start.saturating_sub(gap));
+        let gap_start = self.gap_start(overview);
         let mut newest = None;
         let mut seen_in_test = 0;
         let mut look_ups = LookUps::new(&columns.variables);
@@ -241,7 +250,7 @@ impl Evaluate {
         let mut ids: FxHashSet<u64> = FxHashSet::default();
         let mut repeated_ids = 0;
         let row_notes = columns.table(&self.train).for_each_event(|event| {
-            if matches!(test, TestEvents::Rows(held_out, _) if held_out[event.number - 1]) {
+            if test.has_row(event.number) {
                 return Ok(());
             }
             let (event_time, label_time) = (event.row.event_time, event.row.label_time);
@@ -268,6 +277,16 @@ impl Evaluate {
             repeated_ids,
             newest,
             seen_in_test,
+        })
+    }
+
+    /// What `--retrain-every` makes too good where nothing says when labels came.
+    fn describe_retraining(&self, real_label_times: bool) -> Option<String> {
+        let is_final = self.label_maturity(real_label_times) == LabelMaturity::Final;
+        (self.retrain_every.is_some() && is_final).then(|| {
+            "nothing says when labels came, so each model of --retrain-every knows all labels of the events before it: \
+             figures are too good. Say --label-delay, such as 7d."
+                .to_owned()
         })
     }
 
@@ -421,14 +440,16 @@ impl Evaluate {
         &self,
         columns: &EventColumns,
         test: &TestEvents<'_>,
+        gap_start: Option<i64>,
         mut histories: EntityHistories,
     ) -> Result<HashMap<usize, Vec<f32>>, TableError> {
         let Some(tracked) = &columns.tracked_fields else {
             return Ok(HashMap::new());
         };
-        let mut events: Vec<(i64, usize, TrackedEvent)> = Vec::new();
+        // Events of a gap before the test have no number: service sees them, too, but they are not measured.
+        let mut events: Vec<(i64, Option<usize>, TrackedEvent)> = Vec::new();
         let mut fraud: Vec<(i64, TrackedEvent)> = Vec::new();
-        self.for_each_test_event(columns, test, |event| {
+        let mut note = |event: &TableEvent<'_>, number: Option<usize>| {
             let Some(seen) = event.row.tracked else {
                 return;
             };
@@ -436,18 +457,28 @@ impl Evaluate {
             if let (EventLabel::Fraud, Some(known)) = (event.row.label, known) {
                 fraud.push((known.max(seen.event.time), seen.clone()));
             }
-            events.push((seen.event.time, event.number, seen.clone()));
-        })?;
+            events.push((seen.event.time, number, seen.clone()));
+        };
+        self.for_each_test_event(columns, test, |event| note(&event, Some(event.number)))?;
+        if let Some(from) = gap_start {
+            columns.table(&self.train).for_each_event(|event| {
+                let is_of_gap = event.row.event_time.is_some_and(|time| time >= from);
+                if is_of_gap && !test.has_row(event.number) {
+                    note(&event, None);
+                }
+                Ok::<(), TableError>(())
+            })?;
+        }
         events.sort_unstable_by_key(|(time, number, _)| (*time, *number));
         fraud.sort_unstable_by_key(|(known, _)| *known);
         let mut fraud = fraud.into_iter().peekable();
-        let before = events.into_iter().map(|(time, number, event)| {
+        let before = events.into_iter().filter_map(|(time, number, event)| {
             while let Some((known, bad)) = fraud.next_if(|(known, _)| *known <= time) {
                 histories.note_fraud(&bad, known);
             }
             let features = histories.features(tracked, &event);
             histories.add(tracked, &event);
-            (number, features)
+            Some((number?, features))
         });
         Ok(before.collect())
     }
@@ -493,10 +524,8 @@ impl Evaluate {
         dataset: &mut Dataset,
     ) -> Result<(), TableError> {
         let is_within = |time: Option<i64>| time.is_some_and(|time| times.contains(&time));
-        let is_test =
-            |number: usize| matches!(test, TestEvents::Rows(held_out, _) if held_out[number - 1]);
         columns.table(&self.train).for_each_event(|event| {
-            let is_new = is_test(event.number) || self.gap.is_some();
+            let is_new = test.has_row(event.number) || self.gap.is_some();
             if is_new && is_within(event.row.event_time) {
                 dataset.push(&event.row)?;
             }
@@ -513,6 +542,15 @@ impl Evaluate {
         Ok(())
     }
 
+    fn label_maturity(&self, real_label_times: bool) -> LabelMaturity {
+        let found = if real_label_times {
+            LabelMaturity::Maturing
+        } else {
+            LabelMaturity::Final
+        };
+        self.labels.unwrap_or(found)
+    }
+
     /// Trains a model of what was known at `as_of`, or of all.
     fn train_model(
         &self,
@@ -520,11 +558,7 @@ impl Evaluate {
         as_of: Option<i64>,
         what: &str,
     ) -> Result<(Model, TrainingReport), EvaluateError> {
-        let labels = self.labels.unwrap_or(if data.real_label_times {
-            LabelMaturity::Maturing
-        } else {
-            LabelMaturity::Final
-        });
+        let labels = self.label_maturity(data.real_label_times);
         let options = TrainingOptions {
             labels_are: match labels {
                 LabelMaturity::Final => LabelsAre::Final,
@@ -550,17 +584,6 @@ fn hash_row(event: &TableEvent<'_>) -> u64 {
         ..
     } = event.row;
     FxBuildHasher.hash_one((values, event_time, entity))
-}
-
-fn describe_time(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| seconds.to_string(), |time| time.to_string())
-}
-
-/// The month of a time, `yyyy-mm`.
-fn month_of(seconds: i64) -> Option<String> {
-    let time = jiff::Timestamp::from_second(seconds).ok()?;
-    Some(time.to_string().chars().take(7).collect())
 }
 
 fn median_microseconds(mut times: Vec<Duration>) -> f64 {

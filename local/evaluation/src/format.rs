@@ -39,6 +39,18 @@ pub(crate) fn format_figure(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.3}"))
 }
 
+/// A time in seconds since 1970.
+pub(crate) fn describe_time(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+/// The month of a time, `yyyy-mm`.
+pub(crate) fn month_of(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(time.to_string().chars().take(7).collect())
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a size for people")]
 pub(crate) fn to_megabytes(bytes: usize) -> f64 {
     bytes as f64 / 1e6

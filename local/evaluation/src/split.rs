@@ -14,6 +14,13 @@ pub(crate) enum TestEvents<'a> {
     Rows(Vec<bool>, &'static str),
 }
 
+impl TestEvents<'_> {
+    /// Whether a row of the training file is measured; rows are counted from 1.
+    pub(crate) fn has_row(&self, number: usize) -> bool {
+        matches!(self, Self::Rows(rows, _) if rows.get(number - 1) == Some(&true))
+    }
+}
+
 /// Chooses the rows of the only file that are measured: the newest by time, or some by a hash of their place.
 pub(crate) fn hold_out_rows(table: &EventTable<'_>) -> Result<TestEvents<'static>, TableError> {
     let mut times = Vec::new();

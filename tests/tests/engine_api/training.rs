@@ -786,7 +786,7 @@ async fn a_tag_says_what_labels_are() {
         "{reason}"
     );
     assert_eq!(tagged(&shop, "final").await, "TRAINING_COMPLETE");
-    assert_eq!(contents(&shop.detail("2.0").await), [FINAL]);
+    assert_eq!(contents(&shop.detail("2.0").await)[0], FINAL);
 
     // A retraining uses the same settings.
     let detail = ExternalEventsDetail::builder()
@@ -799,7 +799,7 @@ async fn a_tag_says_what_labels_are() {
         .external_events_detail(detail.build().unwrap());
     again.send().await.unwrap();
     assert_eq!(shop.train().await.version, "2.01");
-    assert_eq!(contents(&shop.detail("2.01").await), [FINAL]);
+    assert_eq!(contents(&shop.detail("2.01").await)[0], FINAL);
 
     // The same for stored events.
     store(&shop, 1500, 1500).await;

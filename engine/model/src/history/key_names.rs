@@ -91,14 +91,22 @@ const ONCE: [&str; 26] = [
     "zahlungs",
 ];
 
+/// Words for a measure or a flag, whatever it is about.
+const MEASURES: [&str; 14] = [
+    "avg", "average", "count", "distance", "has", "is", "max", "mean", "min", "new", "per",
+    "ratio", "repeat", "used",
+];
+
 /// Whether a name says that its values identify something that comes again, such as `card_id`, `deviceId` or `merchant`.
 pub(crate) fn is_key_name(name: &str) -> bool {
     let words = split_words(name);
     let Some(last) = words.last() else {
         return false;
     };
-    let is_once = words.iter().any(|word| ONCE.contains(&word.as_str()));
-    !is_once && (ID_WORDS.contains(&last.as_str()) || ACTORS.contains(&last.as_str()))
+    let has = |group: &[&str]| words.iter().any(|word| group.contains(&word.as_str()));
+    !has(&ONCE)
+        && !has(&MEASURES)
+        && (ID_WORDS.contains(&last.as_str()) || ACTORS.contains(&last.as_str()))
 }
 
 #[cfg(test)]
@@ -127,6 +135,10 @@ mod tests {
             "Bestellnummer",
             "TransactionID",
             "customer_age",
+            "avg_amount_per_customer",
+            "repeat_customer",
+            "used_pin_number",
+            "distance_to_store",
             "valid",
             "currency",
             "",

@@ -70,6 +70,11 @@ pub struct EntityEvent {
     pub places: [Option<Place>; PLACES],
 }
 
+/// Whether an entity id stands for the unknown entity, which has no history.
+pub fn is_nobody(entity_id: &str) -> bool {
+    entity_id.eq_ignore_ascii_case("unknown")
+}
+
 /// The key of an id: the first four bytes of its SHA-256, so that it is the same in every version.
 pub fn hash_id(text: &str) -> u32 {
     let hash = Sha256::digest(text.as_bytes());

@@ -135,6 +135,9 @@ impl ClusteredShare {
             .iter()
             .map(|sums| (sums.part - share * sums.whole).powi(2))
             .sum();
+        // As of a sample: what Rao and Scott divide by one less, relative to the same of single events.
+        let variance =
+            variance * correct_for_sample(entities.len()) / correct_for_sample(self.events);
         let spread = share * (1.0 - share);
         let events = if spread > 0.0 {
             most.min(spread * whole * whole / variance)
@@ -176,7 +179,8 @@ pub(super) fn compute_auc_range(
     let plain = compute_variance_of_mean(fraud, value) + compute_variance_of_mean(legit, value);
     let (variance, [of_fraud, of_legit]) = compute_clustered_variance(value, fraud, legit);
     let scored = |fraud: f64, legit: f64| find_score_range(value, fraud.max(1.0), legit.max(1.0));
-    let few = student_factor(fraud.len(), of_fraud.entities);
+    let few = student_factor(fraud.len(), of_fraud.entities)
+        .max(student_factor(legit.len(), of_legit.entities));
     let unknown = few.is_infinite() || variance <= 0.0 || plain <= 0.0;
     if unknown || value <= 0.0 || value >= 1.0 {
         return scored(of_fraud.effective, of_legit.effective);
@@ -193,6 +197,12 @@ pub(super) fn compute_auc_range(
     #[expect(clippy::cast_precision_loss, reason = "counts of events")]
     let count = |events: usize| events as f64 / effect;
     delong.covering(scored(count(fraud.len()), count(legit.len())))
+}
+
+/// `n / (n - 1)`: how much larger the variance of a population is than that of a sample of `n`.
+#[expect(clippy::cast_precision_loss, reason = "counts of events")]
+fn correct_for_sample(n: usize) -> f64 {
+    n as f64 / n.saturating_sub(1).max(1) as f64
 }
 
 /// How many entities the events of a class have, and how many equal ones would say as much.
@@ -222,9 +232,8 @@ fn compute_clustered_variance(
     let mut entities: Vec<_> = entities.into_iter().collect();
     // In the order of their keys, so that the same events give the same bits.
     entities.sort_unstable_by_key(|(entity, _)| *entity);
-    let correction = |entities: usize| entities as f64 / entities.saturating_sub(1).max(1) as f64;
     let mut variance = 2.0
-        * correction(entities.len())
+        * correct_for_sample(entities.len())
         * entities
             .iter()
             .map(|(_, sums)| sums[0].0 * sums[1].0)
@@ -237,7 +246,7 @@ fn compute_clustered_variance(
                 .filter(|sums| sums.1 > 0.0)
         };
         let found = of_class().count();
-        variance += correction(found) * of_class().map(|sums| sums.0 * sums.0).sum::<f64>();
+        variance += correct_for_sample(found) * of_class().map(|sums| sums.0 * sums.0).sum::<f64>();
         let events = classes[class].len() as f64;
         EntityCount {
             entities: found,

@@ -279,6 +279,7 @@ pub const ZIP: WordGroup = &[
     "plz",
     "postleitzahl",
     "leitzahl",
+    "zipcode",
     "cp",
     "cap",
 ];

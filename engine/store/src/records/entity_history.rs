@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::records::event::{EventEntity, StoredEvent};
 use crate::table::Key;
 
-/// The id of the unknown entity. No history is kept for it.
-pub const NOBODY: &str = "unknown";
-
 /// What the models of an event type need in histories. It is set by the first of the models and does not change, so that
 /// all models and all versions read the same items; only keys are added to what a release without keys stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +44,8 @@ pub fn entity_history_key(event_type: &str, key: &str) -> Key {
     )
 }
 
-/// Whether an entity id stands for the unknown entity.
-pub fn is_nobody(entity_id: &str) -> bool {
-    entity_id.eq_ignore_ascii_case(NOBODY)
-}
+/// Whether an entity id stands for the unknown entity. No history is kept for it.
+pub use model::is_nobody;
 
 /// The entities of an event that have histories, as `type#id`: all but the unknown one.
 pub fn list_history_entities(event: &StoredEvent) -> Vec<String> {

@@ -117,8 +117,7 @@ impl EventTable<'_> {
         let tracked_fields = self.columns.tracked_fields.as_ref()?;
         let time = self.read_event_time(places, cells)?;
         let value = |name: &str| values[*places.values.get(name)?];
-        let entity = places.entity.and_then(|place| cells.get(place));
-        let entity = present_value(entity.map(AsRef::as_ref)).map(str::to_owned);
+        let entity = read_entity(places, cells).map(str::to_owned);
         let id = format!("{}#{number}", self.path.display());
         Some(tracked_fields.build_event(&id, time, entity.as_slice(), value))
     }
@@ -142,7 +141,7 @@ impl EventTable<'_> {
             row: EventRow {
                 values,
                 event_time,
-                entity: places.entity.and_then(cell),
+                entity: read_entity(places, cells),
                 tracked,
                 label: columns.read_label(cell(places.label)),
                 label_time: places
@@ -164,6 +163,12 @@ impl EventTable<'_> {
             self.for_each_event(|event| dataset.push(&event.row).map_err(TableError::from))?;
         Ok((dataset, notes))
     }
+}
+
+/// The entity of a row; `None` for the unknown one, which has no history in service either.
+fn read_entity<'e>(places: &ColumnPlaces<'_>, cells: &'e [Cow<'e, str>]) -> Option<&'e str> {
+    let entity = present_value(cells.get(places.entity?).map(AsRef::as_ref));
+    entity.filter(|entity| !model::is_nobody(entity))
 }
 
 /// Where a file has the columns.
