@@ -220,6 +220,18 @@ impl PredictFunction {
         records: &[Record],
         context: InvocationContext,
     ) -> Vec<Result<OrderResult, Failure>> {
+        let decide = async { Ok(self.decide_unguarded(records, context).await) };
+        // What orders share, such as their reads, is not guarded order by order.
+        catch_panic(decide)
+            .await
+            .unwrap_or_else(|failure| records.iter().map(|_| Err(failure.clone())).collect())
+    }
+
+    async fn decide_unguarded(
+        &self,
+        records: &[Record],
+        context: InvocationContext,
+    ) -> Vec<Result<OrderResult, Failure>> {
         let ends = self.batcher.phase_deadlines(context.deadline);
         let prepared = self.prepare(records, context.now, ends).await;
         self.batcher

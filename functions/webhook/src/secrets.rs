@@ -19,6 +19,13 @@ use tokio::time::Instant;
 const PREFIX: &str = "whsec_";
 /// The fewest and the most bytes of a secret.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// Codes of a service that fails, and may answer the next time.
+const FAILURES: [&str; 4] = [
+    "timeout",
+    "no connection",
+    "ThrottlingException",
+    "InternalServiceError",
+];
 /// How long secrets from Secrets Manager are kept: a rotation is complete after so long.
 const KEPT: Duration = Duration::from_mins(5);
 
@@ -97,7 +104,7 @@ impl SecretStore {
         }
     }
 
-    /// The secrets, at most five minutes old.
+    /// The secrets, at most five minutes old; older ones while Secrets Manager fails.
     ///
     /// # Errors
     /// [`Failure::Retry`]: they cannot be read, or are not written as they should be.
@@ -110,12 +117,17 @@ impl SecretStore {
         let operation = "GetSecretValue";
         let input = json!({"SecretId": self.name});
         let answer = self.client.call(&self.region, operation, &input).await;
-        let answer = answer.map_err(|error| match error.code.as_str() {
-            "timeout" | "no connection" | "ThrottlingException" | "InternalServiceError" => {
-                Failure::retry(format!("{operation}: {}", error.code))
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let code = error.code.as_str();
+                if !FAILURES.contains(&code) {
+                    return Err(Failure::set_up(format!("{operation}: {code}")));
+                }
+                let kept = self.lock().as_ref().map(|(_, kept)| Arc::clone(kept));
+                return kept.ok_or_else(|| Failure::retry(format!("{operation}: {code}")));
             }
-            code => Failure::set_up(format!("{operation}: {code}")),
-        })?;
+        };
         let text = answer["SecretString"].as_str().unwrap_or_default();
         let secrets = SigningSecrets::parse(text);
         let secrets = secrets.map_err(|error| Failure::set_up(error.to_string()))?;

@@ -266,7 +266,7 @@ mod tests {
             .map(|command| command.get_name().to_owned())
             .filter(|name| name != "help")
             .collect();
-        assert_eq!(names.len(), 28);
+        assert_eq!(names.len(), 29);
         for name in names {
             let command = cli.find_subcommand_mut(&name).unwrap();
             let long = command.render_long_help().to_string();

@@ -1,7 +1,7 @@
 //! Sends the webhooks of past decisions and verdicts again.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use event::{EventTypeName, Timestamp};
@@ -12,7 +12,8 @@ use shared::batch::InvocationContext;
 use shared::decisions::{Decision, Decisions};
 use shared::failure::Failure;
 use shared::reviews::{Reviews, Verdict};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::Mutex;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use webhook::{SigningSecrets, Undelivered, UnreadableEvent, WebhookMessage, WebhookSender};
 
 /// How many messages are sent at the same time.
@@ -46,9 +47,11 @@ impl TimeRange {
     }
 
     /// The days of the range in UTC, `yyyy-MM-dd`, up to that of `now`.
-    fn days(&self, now: Timestamp) -> Vec<String> {
+    /// Nothing is older than `oldest`.
+    fn days(&self, oldest: Timestamp, now: Timestamp) -> Vec<String> {
         let last = self.until.map_or(now, |until| until.min(now));
-        let midnight = self.since.epoch_seconds().div_euclid(DAY) * DAY;
+        let first = self.since.max(oldest);
+        let midnight = first.epoch_seconds().div_euclid(DAY) * DAY;
         let days = (last.epoch_seconds() - midnight).div_euclid(DAY);
         (0..=days)
             .map(|day| midnight.saturating_add(day * DAY))
@@ -62,10 +65,10 @@ const DAY: i64 = 86_400;
 
 /// How messages are sent.
 pub(crate) struct Delivery {
-    pub(crate) sender: WebhookSender,
-    pub(crate) secrets: SigningSecrets,
-    /// The most messages a second.
-    pub(crate) rate: NonZeroU32,
+    sender: WebhookSender,
+    secrets: SigningSecrets,
+    /// Gives each attempt its turn.
+    turns: Mutex<Interval>,
 }
 
 /// What became of the messages.
@@ -83,6 +86,8 @@ pub(crate) struct WebhookReport {
     pub(crate) failures: Vec<FailedMessage>,
     /// Whether the rest was not tried, because the receiver is down.
     pub(crate) stopped: bool,
+    /// Of the decisions and verdicts that were found by then, how many were not tried.
+    pub(crate) not_tried: u64,
     /// Whether nothing was sent on purpose.
     pub(crate) dry_run: bool,
     #[serde(skip)]
@@ -137,7 +142,8 @@ impl fmt::Display for WebhookReport {
         if self.stopped {
             writeln!(
                 f,
-                "stopped: the receiver did not take {FAILED_IN_A_ROW} messages in a row"
+                "stopped: the receiver did not take {FAILED_IN_A_ROW} messages in a row; {} and whatever comes after them were not tried",
+                self.not_tried
             )?;
         }
         Ok(())
@@ -160,10 +166,15 @@ pub(crate) async fn replay_webhooks(
         dry_run: delivery.is_none(),
         ..WebhookReport::default()
     };
+    let mut oldest: Option<Timestamp> = None;
     let mut after = None;
     loop {
         let page = decisions.scan_page(event_type, after.as_ref()).await?;
         let found = page.items.iter().map(|(_, decision)| decision);
+        let times = found
+            .clone()
+            .filter_map(|it| Timestamp::parse(&it.decided_at).ok());
+        oldest = times.chain(oldest).min();
         let messages: Vec<MadeMessage> = found
             .filter(|it| range.contains(&it.decided_at))
             .map(MadeMessage::of_decision)
@@ -180,8 +191,15 @@ pub(crate) async fn replay_webhooks(
             break;
         }
     }
+    // Verdicts are on decisions.
+    let Some(oldest) = oldest else {
+        return Ok(report);
+    };
     let reviews = Reviews::new(decisions.clone());
-    for day in range.days(InvocationContext::new(jiff::Timestamp::now(), 0).now) {
+    for day in range.days(
+        oldest,
+        InvocationContext::new(jiff::Timestamp::now(), 0).now,
+    ) {
         let verdicts = reviews.verdicts_of_day(event_type, &day).await?;
         let messages: Vec<MadeMessage> = verdicts
             .iter()
@@ -224,43 +242,58 @@ impl MadeMessage {
 }
 
 impl Delivery {
+    /// Sends at most `rate` messages a second.
+    pub(crate) fn new(sender: WebhookSender, secrets: SigningSecrets, rate: u32) -> Self {
+        let mut turns = interval(Duration::from_secs(1) / rate.max(1));
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            sender,
+            secrets,
+            turns: Mutex::new(turns),
+        }
+    }
+
     async fn send_all(
         &self,
         messages: &[MadeMessage],
         report: &mut WebhookReport,
         bar: &ProgressBar,
     ) {
-        let mut turn = interval(Duration::from_secs(1) / self.rate.get());
-        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let turns = stream::unfold(turn, async |mut turn| {
-            turn.tick().await;
-            Some(((), turn))
+        let is_down = AtomicBool::new(false);
+        let sending = stream::iter(messages).map(async |made| {
+            if is_down.load(Ordering::Relaxed) {
+                return None;
+            }
+            Some((made.id.clone(), self.send_patiently(made).await))
         });
-        let sending = stream::iter(messages).zip(turns);
-        let sending = sending.map(|(made, ())| self.send_patiently(made));
         let mut sending = std::pin::pin!(sending.buffer_unordered(CALLS));
-        while let Some((id, result)) = sending.next().await {
+        while let Some(sent) = sending.next().await {
+            let Some((id, result)) = sent else {
+                report.not_tried += 1;
+                continue;
+            };
             report.add(id, result);
             bar.inc(1);
             if report.failed_in_a_row >= FAILED_IN_A_ROW {
                 report.stopped = true;
-                return;
+                is_down.store(true, Ordering::Relaxed);
             }
         }
     }
 
     /// Sends the same message as the function, several times if it has to.
-    async fn send_patiently(&self, made: &MadeMessage) -> (String, Result<(), Undelivered>) {
+    async fn send_patiently(&self, made: &MadeMessage) -> Result<(), Undelivered> {
         let Ok(message) = &made.message else {
-            return (made.id.clone(), Err(Undelivered::NotBuilt));
+            return Err(Undelivered::NotBuilt);
         };
         let mut pauses = PAUSES.iter();
         loop {
+            self.turns.lock().await.tick().await;
             let now = jiff::Timestamp::now();
             let sent = self.sender.send(message, &self.secrets, now).await;
             match pauses.next().filter(|_| sent.is_err()) {
                 Some(pause) => tokio::time::sleep(*pause).await,
-                None => return (made.id.clone(), sent),
+                None => return sent,
             }
         }
     }

@@ -114,6 +114,7 @@ impl Batcher {
         let mut results = self
             .run_direct(&records, ends, subjects, process, chunk, settle)
             .await;
+        self.detect_wrong_set_up(&records, &mut results);
         self.park_rejected(&records, &mut results, ends.park, park)
             .await;
         let results = records
@@ -128,7 +129,8 @@ impl Batcher {
     }
 
     /// As the first phase of [`Self::run`], for records whose senders wait for the results: rejected records are not
-    /// parked, and nothing is reported, because the senders have them and get the reason.
+    /// parked, and nothing is reported, because the senders have them and get the reason. Nor do refusals in a row mean
+    /// wrong set-up: one sender may send the same mistake again and again.
     pub async fn run_direct<T, U>(
         &self,
         records: &[Record],
@@ -143,9 +145,7 @@ impl Batcher {
             concurrency: self.budget.concurrency,
             chunk,
         };
-        let mut results = process_in_chunks(records, groups, limits, ends, process, settle).await;
-        self.detect_wrong_set_up(records, &mut results);
-        results
+        process_in_chunks(records, groups, limits, ends, process, settle).await
     }
 
     /// Parks the rejected records; a record that cannot be parked becomes a retry.

@@ -16,6 +16,7 @@ use shared::failure::Failure;
 use shared::http_call::HttpCall;
 use shared::records::Record;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -83,13 +84,17 @@ impl DecideService {
 
     async fn decide(&self, record: Record) -> HttpAnswer {
         let (result, decided) = oneshot::channel();
-        if self
-            .waiting
-            .try_send(WaitingOrder { record, result })
-            .is_err()
-        {
-            let message = format!("{WAITING} orders wait already: ask again with the same order");
-            return HttpAnswer::unavailable("throttled", &message, "1");
+        match self.waiting.try_send(WaitingOrder { record, result }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                let message =
+                    format!("{WAITING} orders wait already: ask again with the same order");
+                return HttpAnswer::unavailable("throttled", &message, "1");
+            }
+            Err(TrySendError::Closed(_)) => {
+                let message = "the server decides no orders any more: start it again";
+                return HttpAnswer::unavailable("set-up", message, "30");
+            }
         }
         match tokio::time::timeout(self.timeout, decided).await {
             Ok(result) => {

@@ -1,7 +1,6 @@
 //! `fraudstream webhooks`: sends webhooks again.
 
 use std::io::Read as _;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,8 +55,8 @@ struct ReplayArgs {
     #[arg(long, value_name = "MS", default_value_t = TIMEOUT_MS, value_parser = clap::value_parser!(u32).range(1..))]
     timeout: u32,
     /// The most messages a second.
-    #[arg(long, value_name = "N", default_value = "20")]
-    rate: NonZeroU32,
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rate: u32,
     /// Count what would be sent, and send nothing.
     #[arg(long)]
     dry_run: bool,
@@ -77,6 +76,9 @@ impl WebhooksArgs {
 
 impl ReplayArgs {
     async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
+        if self.until.is_some_and(|until| until <= self.since) {
+            return Err("--until should be after --since".into());
+        }
         let delivery = self.prepare_delivery()?;
         let mapping = workspace.read_mapping()?;
         let opened = workspace
@@ -113,11 +115,8 @@ impl ReplayArgs {
         };
         let secrets = SigningSecrets::parse(&read_secrets(file)?)?;
         let timeout = Duration::from_millis(self.timeout.into());
-        Ok(Some(Delivery {
-            sender: WebhookSender::new(url.clone(), timeout),
-            secrets,
-            rate: self.rate,
-        }))
+        let sender = WebhookSender::new(url.clone(), timeout);
+        Ok(Some(Delivery::new(sender, secrets, self.rate)))
     }
 }
 
