@@ -25,7 +25,7 @@ use aws_sdk_frauddetector::types::{Entity, ModelEndpointDataBlob};
 use event::{DetectorVersionId, EventId, PREDICTION_HEADER, Timestamp};
 use serde_json::Value;
 use shared::batch::{
-    BatchResults, Batcher, CHUNK, InvocationContext, InvocationError, PhaseDeadlines,
+    BatchResults, Batcher, CHUNK, InvocationContext, InvocationError, PhaseDeadlines, catch_panic,
     not_reached_failure, prepare_records, run_until,
 };
 use shared::decisions::{

@@ -10,6 +10,8 @@ use crate::decisions::{APPEALS, CaseAction, CaseClaim, CaseEntry, Decision, Revi
 
 /// The most entries in the history of a case: with texts of the greatest length they fit into an item.
 const LONGEST_HISTORY: usize = 60;
+/// The most entries to which a note is added: the rest is kept for what closes and opens a case.
+const MOST_WITH_NOTES: usize = 40;
 
 /// Why something cannot be done with a case.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -74,7 +76,7 @@ pub enum Refusal {
     },
     /// There are very many notes.
     #[error(
-        "the case of order `{order}` has {LONGEST_HISTORY} entries, which is the most that are kept"
+        "the case of order `{order}` has {MOST_WITH_NOTES} entries or more, so no note is added; decide it"
     )]
     TooLong {
         /// The order.
@@ -163,6 +165,9 @@ impl CaseEditor<'_> {
     /// # Errors
     /// [`Refusal::TooLong`].
     pub fn note(&self, who: &PersonName, text: &CaseText) -> Edited {
+        if self.is_last_entry(CaseAction::Note, who, text) {
+            return Ok(None);
+        }
         let mut case = self.changed_case();
         self.add_entry(&mut case, CaseAction::Note, Some(who), Some(text), None)?;
         Ok(Some(keep(case)))
@@ -173,6 +178,9 @@ impl CaseEditor<'_> {
     /// # Errors
     /// [`Refusal`] if this person does not work on it.
     pub fn escalate(&self, who: &PersonName, reason: &CaseText) -> Edited {
+        if self.is_last_entry(CaseAction::Escalated, who, reason) {
+            return Ok(None);
+        }
         self.check_own(who)?;
         let mut case = self.changed_case();
         self.add_entry(
@@ -192,6 +200,9 @@ impl CaseEditor<'_> {
     /// # Errors
     /// [`Refusal::Waiting`] if it waits for a verdict anyway.
     pub fn appeal(&self, who: &PersonName, reason: &CaseText) -> Edited {
+        if self.is_last_entry(CaseAction::Appealed, who, reason) {
+            return Ok(None);
+        }
         if self.decision.is_waiting() {
             return Err(Refusal::Waiting {
                 order: self.order(),
@@ -206,6 +217,7 @@ impl CaseEditor<'_> {
             None,
         )?;
         case.claim = None;
+        case.escalated_by = None;
         case.appealed_at = Some(self.now.to_string());
         let (key, place) = self.decision.queue_entry(self.mapping, APPEALS);
         Ok(Some(CaseChange {
@@ -255,8 +267,6 @@ impl CaseEditor<'_> {
             VerdictCause::Overflow => CaseAction::Overflowed,
             VerdictCause::Sla | VerdictCause::Person => CaseAction::TimeOver,
         };
-        // A long history must not keep a case open for ever.
-        case.history.truncate(LONGEST_HISTORY - 1);
         self.add_entry(&mut case, action, None, None, Some(&lapse.outcome))?;
         Ok(Some(close(case, verdict)))
     }
@@ -334,6 +344,21 @@ impl CaseEditor<'_> {
         })
     }
 
+    /// Whether this very step is the last of the case: its answer was lost, and it is done again.
+    fn is_last_entry(&self, action: CaseAction, who: &PersonName, text: &CaseText) -> bool {
+        let last = self
+            .decision
+            .review
+            .as_ref()
+            .and_then(|case| case.history.last());
+        last.is_some_and(|entry| {
+            entry.action == action
+                && entry.at == self.now.to_string()
+                && entry.by.as_deref().is_some_and(|by| who.is(by))
+                && entry.text.as_deref() == Some(&text.to_string())
+        })
+    }
+
     fn refuse_claimed(&self, claim: &CaseClaim) -> Refusal {
         Refusal::Claimed {
             order: self.order(),
@@ -350,10 +375,17 @@ impl CaseEditor<'_> {
         text: Option<&CaseText>,
         outcome: Option<&str>,
     ) -> Result<(), Refusal> {
-        if case.history.len() >= LONGEST_HISTORY {
+        let is_note = action == CaseAction::Note;
+        if is_note && case.history.len() >= MOST_WITH_NOTES {
             return Err(Refusal::TooLong {
                 order: self.order(),
             });
+        }
+        if case.history.len() >= LONGEST_HISTORY {
+            // A long history must not keep a case open, or closed, for ever.
+            let of_note = |entry: &CaseEntry| entry.action == CaseAction::Note;
+            let oldest = case.history.iter().position(of_note).unwrap_or_default();
+            case.history.remove(oldest);
         }
         case.history.push(CaseEntry {
             at: self.now.to_string(),

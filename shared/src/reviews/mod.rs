@@ -23,3 +23,4 @@ pub use queue::WaitingCase;
 pub use settlement::{Settlement, plan_settlement};
 pub use table::{ReviewError, Reviews};
 pub use verdict::{Lapse, Recheck, Verdict, VerdictCause, parse_verdict};
+pub use verdict_labels::AppliedLabels;

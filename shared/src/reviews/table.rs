@@ -187,8 +187,13 @@ impl Reviews {
             .decisions
             .update(&verdict.key())
             .update_expression("SET recheck = :recheck REMOVE gsi2pk, gsi2sk")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(recheck)")
-            .expression_attribute_values(":recheck", recheck);
+            // Before its label is applied, a verdict is in this index under another key.
+            .condition_expression("gsi2pk = :waits AND attribute_not_exists(recheck)")
+            .expression_attribute_values(":recheck", recheck)
+            .expression_attribute_values(
+                ":waits",
+                AttributeValue::S(recheck_key(&verdict.event_type)),
+            );
         update_if_condition_holds(update).await
     }
 

@@ -15,39 +15,50 @@ use aws_sdk_dynamodb::types::AttributeValue;
 /// The source of these labels in `labels.source_ranks` of the mapping.
 const SOURCE: &str = "analyst";
 
+/// What became of the labels of verdicts.
+#[derive(Clone, Debug, Default)]
+pub struct AppliedLabels {
+    /// How many were applied.
+    pub count: usize,
+    /// The orders whose labels were not, and why.
+    pub failures: Vec<(String, Failure)>,
+}
+
 impl Reviews {
-    /// Applies the labels of all verdicts that wait for it, and gives how many; those that an interrupted command left, too.
+    /// Applies the labels of all verdicts that wait for it; those that an interrupted command left, too. A label that is
+    /// refused keeps no other from being applied.
     ///
     /// # Errors
-    /// [`Failure::Rejected`] if the service refuses a label, [`Failure::Retry`] if a dependency fails. The verdict stands, and
-    /// its label waits for the next call.
+    /// The verdicts cannot be listed.
     pub async fn apply_verdict_labels(
         &self,
         mapping: &Mapping,
         labels: &LabelApplier,
         batcher: &Batcher,
-        now: Timestamp,
-    ) -> Result<usize, Failure> {
+    ) -> Result<AppliedLabels, Failure> {
         let key = unlabelled_key(mapping.event_type().as_str());
-        let verdicts = self.verdicts_in("gsi2", key).await?;
-        for verdict in &verdicts {
-            self.apply_verdict_label(verdict, mapping, labels, batcher, now)
-                .await?;
+        let mut applied = AppliedLabels::default();
+        for verdict in self.verdicts_in("gsi2", key).await? {
+            let done = self.apply_verdict_label(&verdict, mapping, labels, batcher);
+            match done.await {
+                Ok(()) => applied.count += 1,
+                Err(failure) => applied.failures.push((verdict.order_id, failure)),
+            }
         }
-        Ok(verdicts.len())
+        Ok(applied)
     }
 
     /// Applies the label of one verdict. Applying it again changes nothing.
     ///
     /// # Errors
-    /// As [`Self::apply_verdict_labels`].
+    /// [`Failure::Rejected`] if the service refuses the label, [`Failure::Retry`] if a dependency fails. The verdict stands,
+    /// and its label waits for the next call.
     pub async fn apply_verdict_label(
         &self,
         verdict: &Verdict,
         mapping: &Mapping,
         labels: &LabelApplier,
         batcher: &Batcher,
-        now: Timestamp,
     ) -> Result<(), Failure> {
         if let Some(label) = &verdict.label {
             let message = make_message(verdict, label, mapping)?;
@@ -56,7 +67,9 @@ impl Reviews {
                 key: None,
                 payload: Vec::new(),
             };
-            Box::pin(labels.apply(&message, &record, now, batcher)).await?;
+            // As of the verdict: a label that comes late must not close a case that was opened again meanwhile.
+            let seen = message.time.time;
+            Box::pin(labels.apply(&message, &record, seen, batcher)).await?;
         }
         self.mark_labelled(verdict).await
     }

@@ -83,9 +83,14 @@ impl Desk {
     async fn apply_labels(&self) -> Result<usize, shared::failure::Failure> {
         let labels = self.pipeline.labels(&self.mapping);
         let batcher = Batcher::new("label", self.pipeline.budget);
-        self.reviews
-            .apply_verdict_labels(&self.mapping, &labels, &batcher, self.now)
-            .await
+        let applied = self
+            .reviews
+            .apply_verdict_labels(&self.mapping, &labels, &batcher)
+            .await?;
+        match applied.failures.into_iter().next() {
+            Some((_, failure)) => Err(failure),
+            None => Ok(applied.count),
+        }
     }
 
     async fn waiting(&self, most: usize) -> Vec<String> {
@@ -294,6 +299,21 @@ async fn a_label_that_an_interrupted_command_left_is_applied_by_the_next() {
         Some("fraud")
     );
     assert_eq!(world.decisions("o-0").await[0].label_history.len(), 1);
+}
+
+#[tokio::test]
+async fn a_label_that_comes_after_an_appeal_leaves_it_open() {
+    let world = World::new().await;
+    let desk = Desk::new(&world);
+    let decision = decided(&world, &desk, &[1500]).await.remove(0);
+    desk.claim(&decision, "ana").await.unwrap();
+    desk.block(&decision, "ana").await.unwrap();
+    // The command that blocked it ended before the label.
+    let later = desk.at("2026-07-01T10:05:00Z");
+    later.appeal(&decision).await.unwrap();
+    let last = desk.at("2026-07-01T10:10:00Z");
+    assert_eq!(last.apply_labels().await.unwrap(), 1);
+    assert_eq!(last.waiting(9).await, ["o-0"]);
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl WebhooksArgs {
     /// Runs the action, and prints what came of it.
     pub(crate) async fn run(self, workspace: &WorkspaceArgs) -> Result<(), CommandError> {
         match self.action {
-            WebhooksAction::Replay(args) => args.run(workspace).await,
+            WebhooksAction::Replay(args) => Box::pin(args.run(workspace)).await,
         }
     }
 }

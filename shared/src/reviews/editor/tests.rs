@@ -183,14 +183,20 @@ fn a_case_goes_its_way() {
 
 #[test]
 fn a_history_has_an_end_and_still_can_be_closed() {
-    let notes = vec!["10:00 ana note"; LONGEST_HISTORY + 1];
-    let mut steps = notes.clone();
-    steps.push("10:01 x sla");
-    let said = run(&steps);
-    assert_eq!(said[LONGEST_HISTORY - 1], "ok");
+    let notes = (0..=MOST_WITH_NOTES).map(|minute| format!("10:{minute:02} ana note"));
+    let mut steps: Vec<String> = notes.collect();
+    for hour in 11..20 {
+        for step in ["ana claim", "ana block", "cleo appeal"] {
+            steps.push(format!("{hour}:00 {step}"));
+        }
+    }
+    steps.push("20:00 x sla".to_owned());
+    let said = run(&steps.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(said[MOST_WITH_NOTES - 1], "ok");
     assert_eq!(
-        said[LONGEST_HISTORY],
-        "the case of order `O-1` has 60 entries, which is the most that are kept"
+        said[MOST_WITH_NOTES],
+        "the case of order `O-1` has 40 entries or more, so no note is added; decide it"
     );
-    assert_eq!(said.last().unwrap(), "order#o-1#1#verdict#1: approve");
+    let last = said.last().unwrap();
+    assert_eq!(last, "order#o-1#1#verdict#10: approve");
 }

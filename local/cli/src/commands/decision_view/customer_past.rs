@@ -27,11 +27,7 @@ pub(crate) fn describe_customer_past(decision: &Decision, decisions: &[Decision]
     let (Some(first), Some(last)) = (days.first(), days.last()) else {
         return Vec::new();
     };
-    let outcomes = count_texts(
-        newest
-            .values()
-            .map(|other| other.effective_outcome.as_str()),
-    );
+    let outcomes = count_texts(newest.values().map(|other| other.current_outcome()));
     let count = match newest.len() {
         1 => format!("1 earlier order, of {last}"),
         count => format!("{count} earlier orders from {first} to {last}"),

@@ -90,7 +90,7 @@ fn table_row(reader: &DecisionReader<'_>, decision: &Decision) -> [String; 8] {
         decision.revision.to_string(),
         decision.event_timestamp.clone(),
         or_dash(money.map(|money| money.to_string())),
-        decision.effective_outcome.clone(),
+        decision.current_outcome().to_owned(),
         or_dash(highest_score(decision).map(|score| score.to_string())),
         rules.join(", "),
         or_dash(label),

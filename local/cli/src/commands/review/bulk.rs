@@ -7,7 +7,7 @@ use shared::mapping::VerdictEffect;
 use shared::reviews::ReviewError;
 
 use super::desk::Desk;
-use super::related::find_related;
+use super::related::{RelatedIn, find_related};
 use super::{PersonAndReason, VerdictKind};
 use crate::commands::CommandError;
 use crate::commands::output::print_result;
@@ -54,7 +54,7 @@ impl VerdictArgs {
         let effect = desk.effect(verdict)?.clone();
         let mut cases = Vec::with_capacity(self.order_ids.len());
         for order_id in &self.order_ids {
-            cases.push(desk.find_case(order_id).await?);
+            add_case(&mut cases, desk.find_case(order_id).await?);
         }
         if self.ring {
             self.add_ring(desk, &mut cases).await?;
@@ -70,12 +70,21 @@ impl VerdictArgs {
             .into());
         }
         let mut decided = Vec::with_capacity(cases.len());
+        let mut unlabelled = Vec::new();
         for case in &cases {
-            decided.push(self.decide(desk, case, &effect, !is_one).await?);
+            let (order, failures) = self.decide(desk, case, &effect, !is_one).await?;
+            decided.push(order);
+            unlabelled.extend(failures);
         }
         // What an interrupted command left, too.
-        desk.apply_labels().await?;
-        self.report(&decided, &effect)
+        unlabelled.extend(desk.apply_labels().await?.1);
+        unlabelled.sort_unstable();
+        unlabelled.dedup();
+        let reported = self.report(&decided, &effect);
+        if unlabelled.is_empty() {
+            return reported;
+        }
+        Err(unlabelled.join("\n").into())
     }
 
     /// Adds the orders that wait and share a key with one of `cases`.
@@ -86,16 +95,17 @@ impl VerdictArgs {
     ) -> Result<(), CommandError> {
         let mut related = Vec::new();
         for case in &*cases {
-            related.extend(find_related(desk, case, false).await?);
+            related.extend(find_related(desk, case, RelatedIn::AllWaiting).await?);
         }
         let decisions = desk.workspace.pipeline.decisions();
         let keys = related.into_iter().filter(|order| order.is_waiting);
         let mut keys: Vec<_> = keys.map(|order| order.key).collect();
         keys.sort_unstable();
         keys.dedup();
-        keys.retain(|key| cases.iter().all(|case| case.key() != *key));
         let found = decisions.read(keys.clone()).await?;
-        cases.extend(keys.iter().filter_map(|key| found.decision(key)).cloned());
+        for case in keys.iter().filter_map(|key| found.decision(key)) {
+            add_case(cases, case.clone());
+        }
         Ok(())
     }
 
@@ -106,7 +116,8 @@ impl VerdictArgs {
         case: &Decision,
         effect: &VerdictEffect,
         claims: bool,
-    ) -> Result<DecidedOrder, CommandError> {
+    ) -> Result<(DecidedOrder, Vec<String>), CommandError> {
+        let mut unlabelled = Vec::new();
         let (who, reason) = (&self.who.person.who, &self.who.reason);
         let decide = async {
             if claims && case.is_waiting() {
@@ -117,7 +128,7 @@ impl VerdictArgs {
         };
         let problem = match decide.await {
             Ok(decision) => {
-                desk.apply_labels_of(&decision).await?;
+                unlabelled = desk.apply_labels_of(&decision).await?;
                 None
             }
             Err(error @ (ReviewError::Refused(_) | ReviewError::Gone(_))) if claims => {
@@ -125,13 +136,14 @@ impl VerdictArgs {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(DecidedOrder {
+        let decided = DecidedOrder {
             order_id: case.order_id.clone(),
             revision: case.revision,
             outcome_before: case.current_outcome().to_owned(),
             outcome: problem.is_none().then(|| effect.outcome.clone()),
             problem,
-        })
+        };
+        Ok((decided, unlabelled))
     }
 
     fn report(&self, decided: &[DecidedOrder], effect: &VerdictEffect) -> Result<(), CommandError> {
@@ -154,6 +166,15 @@ impl VerdictArgs {
             0 => Ok(()),
             failed => Err(format!("{failed} of {} orders were not decided", decided.len()).into()),
         }
+    }
+}
+
+/// Adds a case, but only one for each order: that of its newest revision. The label of a verdict closes the others.
+fn add_case(cases: &mut Vec<Decision>, case: Decision) {
+    match cases.iter_mut().find(|known| known.pk == case.pk) {
+        Some(known) if known.revision < case.revision => *known = case,
+        Some(_) => {}
+        None => cases.push(case),
     }
 }
 

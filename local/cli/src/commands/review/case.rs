@@ -6,7 +6,7 @@ use shared::decisions::Decision;
 use shared::reviews::CaseText;
 
 use super::desk::Desk;
-use super::related::{find_related, related_table};
+use super::related::{RelatedIn, find_related, related_table};
 use super::{PersonAndReason, PersonArgs};
 use crate::commands::CommandError;
 use crate::commands::output::print_result;
@@ -37,7 +37,7 @@ pub(super) async fn show_case(
     decision: Decision,
     json: bool,
 ) -> Result<(), CommandError> {
-    let related = find_related(desk, &decision, false).await?;
+    let related = find_related(desk, &decision, RelatedIn::Waiting).await?;
     let (event_type, event_id) = (&decision.event_type, &decision.event_id);
     let verdicts = desk.reviews.verdicts_of_event(event_type, event_id).await?;
     let decisions = [decision];

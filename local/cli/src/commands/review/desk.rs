@@ -106,35 +106,41 @@ impl<'a> Desk<'a> {
         .into())
     }
 
-    /// Applies the labels of verdicts that wait for it.
-    pub(super) async fn apply_labels(&self) -> Result<usize, CommandError> {
+    /// Applies the labels of verdicts that wait for it: how many, and a sentence for each that is not applied.
+    pub(super) async fn apply_labels(&self) -> Result<(usize, Vec<String>), CommandError> {
         let pipeline = &self.workspace.pipeline;
         let labels = pipeline.labels(&self.mapping);
         let batcher = Batcher::new(labels::FUNCTION, pipeline.budget);
         let applied = self
             .reviews
-            .apply_verdict_labels(&self.mapping, &labels, &batcher, self.now);
-        applied.await.map_err(|failure| explain_label(&failure))
+            .apply_verdict_labels(&self.mapping, &labels, &batcher);
+        let applied = applied.await?;
+        let failures = applied.failures.iter();
+        let failures = failures.map(|(order_id, failure)| explain_label(order_id, failure));
+        Ok((applied.count, failures.collect()))
     }
 
-    /// Applies the labels of the verdicts on an order: the index may not have them yet.
-    pub(super) async fn apply_labels_of(&self, decision: &Decision) -> Result<(), CommandError> {
+    /// Applies the labels of the verdicts on an order: the index may not have them yet. Gives a sentence for each that is
+    /// not applied.
+    pub(super) async fn apply_labels_of(
+        &self,
+        decision: &Decision,
+    ) -> Result<Vec<String>, CommandError> {
         let pipeline = &self.workspace.pipeline;
         let labels = pipeline.labels(&self.mapping);
         let batcher = Batcher::new(labels::FUNCTION, pipeline.budget);
         let (event_type, event_id) = (&decision.event_type, &decision.event_id);
         let verdicts = self.reviews.verdicts_of_event(event_type, event_id).await?;
+        let mut failures = Vec::new();
         for verdict in verdicts.iter().filter(|verdict| verdict.waits_for_label()) {
-            let applied = self.reviews.apply_verdict_label(
-                verdict,
-                &self.mapping,
-                &labels,
-                &batcher,
-                self.now,
-            );
-            applied.await.map_err(|failure| explain_label(&failure))?;
+            let applied =
+                self.reviews
+                    .apply_verdict_label(verdict, &self.mapping, &labels, &batcher);
+            if let Err(failure) = applied.await {
+                failures.push(explain_label(&verdict.order_id, &failure));
+            }
         }
-        Ok(())
+        Ok(failures)
     }
 
     /// The cases that people are to decide: as many as they can in a day, appeals before others.
@@ -174,10 +180,9 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn explain_label(failure: &shared::failure::Failure) -> CommandError {
+fn explain_label(order_id: &str, failure: &shared::failure::Failure) -> String {
     format!(
-        "the verdict stands, but its label is not applied yet: {failure}. The next `fraudstream review` command that decides, \
-         or `fraudstream review settle`, applies it"
+        "the verdict on order `{order_id}` stands, but its label is not applied yet: {failure}. The next `fraudstream review` \
+         command that decides, or `fraudstream review settle`, tries again"
     )
-    .into()
 }

@@ -61,7 +61,8 @@ impl RecheckArgs {
         let (event_type, event_id) = (&decision.event_type, &decision.event_id);
         let verdicts = desk.reviews.verdicts_of_event(event_type, event_id).await?;
         let mut open = verdicts.iter().rev();
-        let verdict = open.find(|it| it.is_rechecked && it.recheck.is_none());
+        let verdict =
+            open.find(|it| it.is_rechecked && it.recheck.is_none() && !it.waits_for_label());
         let verdict = verdict.ok_or_else(|| {
             format!("no verdict on order `{order_id}` waits for a second person; `fraudstream review recheck` lists those that do")
         })?;

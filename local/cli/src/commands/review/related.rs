@@ -38,7 +38,12 @@ impl RelatedArgs {
     /// Lists related orders.
     pub(super) async fn run(self, desk: &Desk<'_>) -> Result<(), CommandError> {
         let decision = desk.find_case(&self.order_id).await?;
-        let related = find_related(desk, &decision, self.all).await?;
+        let scope = if self.all {
+            RelatedIn::Decisions
+        } else {
+            RelatedIn::Waiting
+        };
+        let related = find_related(desk, &decision, scope).await?;
         print_result(self.json, &related, related_table(&related))
     }
 }
@@ -63,19 +68,33 @@ pub(super) struct RelatedOrder {
     shares: BTreeSet<String>,
 }
 
-/// The orders that share a key or the entity with an order: those that wait, and those of the same entity; with `all`, every
-/// decided one.
+/// Where related orders are looked for, beside those of the same entity.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RelatedIn {
+    /// Among the cases that wait and have the largest losses.
+    Waiting,
+    /// Among all cases that wait.
+    AllWaiting,
+    /// Among all decisions.
+    Decisions,
+}
+
+/// The orders that share a key or the entity with an order.
 pub(super) async fn find_related(
     desk: &Desk<'_>,
     decision: &Decision,
-    all: bool,
+    scope: RelatedIn,
 ) -> Result<Vec<RelatedOrder>, CommandError> {
     let mut found: BTreeMap<ItemKey, RelatedOrder> = BTreeMap::new();
     let keys = &decision.velocity_keys;
     let queues = Reviews::queues(&desk.mapping);
+    let most = match scope {
+        RelatedIn::AllWaiting => usize::MAX,
+        RelatedIn::Waiting | RelatedIn::Decisions => MOST_CASES,
+    };
     let cases = desk
         .reviews
-        .waiting(&desk.mapping, &queues, MOST_CASES, desk.now)
+        .waiting(&desk.mapping, &queues, most, desk.now)
         .await?;
     for case in cases {
         let shares = shared_keys(keys, &case.keys);
@@ -101,7 +120,7 @@ pub(super) async fn find_related(
         }
     }
     let mut page = None;
-    let mut is_left = all;
+    let mut is_left = scope == RelatedIn::Decisions;
     while is_left {
         let scanned = decisions
             .scan_page(desk.mapping.event_type(), page.as_ref())

@@ -44,11 +44,6 @@ struct SettledCases {
 impl SettleArgs {
     /// Settles.
     pub(super) async fn run(self, desk: &Desk<'_>) -> Result<(), CommandError> {
-        let labels_applied = if self.dry_run {
-            0
-        } else {
-            desk.apply_labels().await?
-        };
         let queues = Reviews::queues(&desk.mapping);
         let cases = desk
             .reviews
@@ -59,7 +54,6 @@ impl SettleArgs {
             dry_run: self.dry_run,
             claimed: plan.claimed,
             waiting: plan.waiting,
-            labels_applied,
             ..SettledCases::default()
         };
         let dry_run = self.dry_run;
@@ -80,7 +74,16 @@ impl SettleArgs {
                 (true, _) => settled.past_sla += 1,
             }
         }
-        print_result(self.json, &settled, describe(desk, &settled))
+        // After the cases: a label that is refused must keep none of them open.
+        let mut unlabelled = Vec::new();
+        if !self.dry_run {
+            (settled.labels_applied, unlabelled) = desk.apply_labels().await?;
+        }
+        print_result(self.json, &settled, describe(desk, &settled))?;
+        if unlabelled.is_empty() {
+            return Ok(());
+        }
+        Err(unlabelled.join("\n").into())
     }
 }
 
