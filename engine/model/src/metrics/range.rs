@@ -179,8 +179,14 @@ pub(super) fn compute_auc_range(
     let plain = compute_variance_of_mean(fraud, value) + compute_variance_of_mean(legit, value);
     let (variance, [of_fraud, of_legit]) = compute_clustered_variance(value, fraud, legit);
     let scored = |fraud: f64, legit: f64| find_score_range(value, fraud.max(1.0), legit.max(1.0));
-    let few = student_factor(fraud.len(), of_fraud.entities)
-        .max(student_factor(legit.len(), of_legit.entities));
+    let few = student_factor(fraud.len(), of_fraud.entities);
+    // Of one entity of legitimate events, nothing is known of how entities differ.
+    let few_legit = student_factor(legit.len(), of_legit.entities);
+    let few = if few_legit.is_finite() {
+        few.max(few_legit)
+    } else {
+        few
+    };
     let unknown = few.is_infinite() || variance <= 0.0 || plain <= 0.0;
     if unknown || value <= 0.0 || value >= 1.0 {
         return scored(of_fraud.effective, of_legit.effective);

@@ -168,8 +168,8 @@ mod tests {
         assert!(text.contains(from), "{from}");
         *text = text.replacen(from, to, 1);
         // The settings of reviews name outcomes, too, and an unknown one is refused before.
-        let mapping = mapping.replace("then: challenge", "then: review");
-        let mapping = mapping.replace("overflow: challenge", "overflow: review");
+        let mapping = mapping.replace("then: challenge", "then: approve");
+        let mapping = mapping.replace("overflow: challenge", "overflow: approve");
         let mapping = Mapping::parse("mapping.yaml", &mapping).unwrap();
         let template = DetectorTemplate::parse("d.yaml", &detector, &TemplateInputs::default());
         let report = check_pair(&mapping, &template.unwrap()).to_string();
