@@ -327,7 +327,10 @@ async fn an_appeal_opens_a_decided_case_again_and_old_labels_leave_it_open() {
     }
     // What a person says is wrong has all its money at stake, and the other case half of it.
     assert_eq!(desk.waiting(9).await, ["o-0", "o-1", "o-2"]);
-    let twice = desk.appeal(&all[0]).await.unwrap_err().to_string();
+    // The very same step again, because its answer was lost, changes nothing.
+    desk.appeal(&all[0]).await.unwrap();
+    let later = desk.at("2026-07-01T10:01:00Z");
+    let twice = later.appeal(&all[0]).await.unwrap_err().to_string();
     assert!(
         twice.starts_with("order `o-0` waits for a verdict already"),
         "{twice}"
